@@ -1,0 +1,65 @@
+"""String attributes of nodes: scopes that attach them, and the few keys that are stored under another name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+__all__ = ["HIDDEN_KEYS", "AttrScope", "current_attributes", "stored_key", "with_plain_spellings"]
+
+# Annotations that are stored as ``__key__`` on any node, so that they never clash with operator parameters.
+HIDDEN_KEYS = ("ctx_group", "force_mirroring", "lr_mult", "mirror_stage", "wd_mult")
+# Keys written by files older than 1.0 that belong to the same family.
+LEGACY_HIDDEN_KEYS = (*HIDDEN_KEYS, "profiler_scope")
+
+
+def stored_key(key: str) -> str:
+    """The key under which attribute ``key`` is kept: ``lr_mult`` is kept as ``__lr_mult__``."""
+    return f"__{key}__" if key in HIDDEN_KEYS else key
+
+
+def with_plain_spellings(attrs: Mapping[str, str]) -> dict[str, str]:
+    """``attrs`` with the plain spelling added for each hidden key, as listings show them."""
+    listed = dict(attrs)
+    for key in HIDDEN_KEYS:
+        if (stored := stored_key(key)) in attrs:
+            listed[key] = attrs[stored]
+    return listed
+
+
+class _Current(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[dict[str, str]] = [{}]
+
+
+_current = _Current()
+
+
+class AttrScope:
+    """Attach string attributes to every symbol created inside a ``with`` block.
+
+    Scopes nest: the inner one wins where both set a key, and an explicit ``attr=`` wins over both. The current scope
+    is thread-local. Values must be strings (ValueError otherwise).
+    """
+
+    def __init__(self, **attributes: str) -> None:
+        for value in attributes.values():
+            if not isinstance(value, str):
+                raise ValueError("Attributes need to be string")
+        self._attributes = attributes
+
+    def get(self, attr: Mapping[str, str] | None) -> dict[str, str]:
+        """This scope's attributes overridden by ``attr``."""
+        return {**self._attributes, **(attr or {})}
+
+    def __enter__(self) -> AttrScope:
+        _current.stack.append({**_current.stack[-1], **self._attributes})
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _current.stack.pop()
+
+
+def current_attributes(attr: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The attributes of all scopes in force in this thread, overridden by ``attr``."""
+    return {**_current.stack[-1], **(attr or {})}

@@ -1,0 +1,101 @@
+"""Nodes and entries: the graph itself, and the one walk over it that everything else uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from .registry import OperatorType
+
+__all__ = ["Entry", "Node", "post_order"]
+
+
+class Node:
+    """An operator applied to inputs, or a variable (``op is None``).
+
+    A node never changes what it computes: ``op``, ``params`` and ``inputs`` are fixed at construction, so the inputs
+    of a node are always older than the node. Only the string attributes may be edited, for annotations.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "inputs", "name", "op", "params")
+
+    def __init__(
+        self,
+        op: OperatorType | None,
+        name: str,
+        attrs: dict[str, str] | None = None,
+        inputs: Sequence[Entry] = (),
+        params: Any = None,
+    ) -> None:
+        self.op = op
+        self.name = name
+        self.attrs = {} if attrs is None else attrs
+        self.inputs = tuple(inputs)
+        # Parsed once; a copy of a node passes its own along.
+        self.params = op.parse(self.attrs, name) if op is not None and params is None else params
+
+    @property
+    def is_variable(self) -> bool:
+        return self.op is None
+
+    @property
+    def num_outputs(self) -> int:
+        """Values produced, hidden ones included."""
+        return 1 if self.op is None else self.op.num_outputs(self.params)
+
+    @property
+    def num_visible_outputs(self) -> int:
+        return 1 if self.op is None else self.op.num_visible_outputs(self.params)
+
+    @property
+    def auxiliary_inputs(self) -> Sequence[int]:
+        return () if self.op is None else self.op.auxiliary_inputs(self.params)
+
+    def output_name(self, index: int) -> str:
+        """The name under which output ``index`` is listed: ``fc1_output``, ``split0_output1``, ``data``."""
+        if self.op is None:
+            return self.name
+        suffixes = self.op.output_names(self.params)
+        if suffixes is not None:
+            return f"{self.name}_{suffixes[index]}"
+        return f"{self.name}_output" if self.num_outputs == 1 else f"{self.name}_output{index}"
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}: {self.op.name if self.op else 'variable'}>"
+
+
+class Entry(NamedTuple):
+    """One value of the graph: output ``index`` of ``node``."""
+
+    node: Node
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.node.output_name(self.index)
+
+
+def post_order(entries: Iterable[Entry]) -> list[Node]:
+    """All nodes that ``entries`` depend on, each once, inputs before users, depth first and left to right.
+
+    This order is part of the interface: arguments, auxiliary states and JSON nodes are listed in it. The walk keeps
+    its own stack, so the depth of a graph is limited by memory alone.
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    for head in entries:
+        if head.node in seen:
+            continue
+        seen.add(head.node)
+        stack = [(head.node, iter(head.node.inputs))]
+        while stack:
+            node, pending = stack[-1]
+            for child, _ in pending:
+                if child not in seen:
+                    seen.add(child)
+                    stack.append((child, iter(child.inputs)))
+                    break
+            else:
+                order.append(node)
+                stack.pop()
+    return order

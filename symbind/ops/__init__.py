@@ -1,0 +1,5 @@
+"""What a node may be: every operator, declared once, one file per family.
+
+Importing this room registers them all; nothing else is exported. The language of declarations is in
+:mod:`symbind.ops.operator`.
+"""
