@@ -1,0 +1,124 @@
+"""Record the golden files from MXNet 1.9.1. Run by hand, only when the tables of cases change.
+
+Make an environment for MXNet (its last wheel needs an old NumPy; Python 3.8 to 3.11 all work)::
+
+    python3 -m venv mxenv
+    mxenv/bin/pip install "numpy==1.23.5" "scipy<1.11" "setuptools<66" requests graphviz==0.8.4
+    mxenv/bin/pip install --no-deps mxnet==1.9.1
+
+and run, from the root of the repository::
+
+    mxenv/bin/python -m tests.golden.record                 # everything
+    mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
+
+A case that MXNet refuses is printed and nothing of its family is written. Each family is recorded in a process of its
+own, because MXNet answers some questions by a segmentation fault, and reads its settings only once.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+np.bool = bool  # MXNet 1.9.1 reads an alias which NumPy has deprecated
+import mxnet as mx  # noqa: E402
+
+from . import archive  # noqa: E402
+from .cases import FAMILIES, Case  # noqa: E402
+from .harness import find_operator, head_gradients, observe_inference, wants_gradient  # noqa: E402
+
+FOLDER = Path(__file__).parent
+
+# Families for which oneDNN's kernels must be off: they refuse legal calls (Deconvolution with target_shape).
+NATIVE = {"deconvolution"}
+
+
+def record_case(entry: Case) -> dict[str, Any]:
+    """Build, bind and run one case; everything a user could observe about it."""
+    with mx.name.NameManager():
+        given = list(entry.inputs)[: entry.given]
+        symbol = find_operator(mx, entry.op)(*map(mx.sym.Variable, given), **entry.params)
+    record: dict[str, Any] = {
+        "op": entry.op,
+        "params": {key: str(value) for key, value in entry.params.items()},
+        "inputs": list(entry.inputs.values()),
+        "arguments": symbol.list_arguments(),
+        "auxiliary": symbol.list_auxiliary_states(),
+        "outputs": symbol.list_outputs(),
+        "json": symbol.tojson(),
+        "inference": observe_inference(symbol, entry),
+    }
+    names = record["arguments"] + record["auxiliary"]
+    if len(names) != len(entry.inputs):
+        raise ValueError(f"the case has inputs {list(entry.inputs)}, MXNet has {names}")
+    arrays = dict(zip(names, (mx.nd.array(a, dtype=a.dtype) for a in entry.inputs.values())))
+    arguments = {name: arrays[name] for name in record["arguments"]}
+    states = {name: arrays[name] for name in record["auxiliary"]}
+    wanted = [name for name, key in zip(arguments, entry.inputs) if wants_gradient(entry, key)]
+    gradients = {name: mx.nd.zeros(arguments[name].shape, dtype=arguments[name].dtype) for name in wanted}
+    requests = {name: "write" if name in wanted else "null" for name in arguments}
+    executor = symbol.bind(mx.cpu(), arguments, gradients, requests, states)
+
+    outputs = [array.asnumpy() for array in executor.forward(is_train=entry.is_train)]
+    record["results"] = [{"shape": a.shape, "dtype": a.dtype.name} for a in outputs] if entry.random else outputs
+    record["states after forward"] = [array.asnumpy() for array in states.values()]
+    if wanted:
+        heads = head_gradients(outputs)
+        executor.backward([mx.nd.array(head, dtype=head.dtype) for head in heads], is_train=entry.is_train)
+        if not entry.random:
+            record["head gradients"] = heads
+            record["gradients"] = {name: gradients[name].asnumpy() for name in wanted}
+        record["states after backward"] = [array.asnumpy() for array in states.values()]
+    record["arguments after"] = {
+        name: arguments[name].asnumpy()
+        for name, before in zip(names, entry.inputs.values())
+        if name in arguments and not np.array_equal(arguments[name].asnumpy(), before, equal_nan=True)
+    }
+    return record
+
+
+def record_family(family: str) -> bool:
+    """Record one table of operators; False if some case failed."""
+    records, failures = {}, 0
+    for name, entry in FAMILIES[family].items():
+        try:
+            records[name] = record_case(entry)
+        except Exception as error:  # every failure is shown, whatever it is: this is a tool to be watched
+            failures += 1
+            text = traceback.format_exc() if not isinstance(error, mx.MXNetError) else str(error)
+            print(f"--- {family}: {name}\n{text[:600]}", file=sys.stderr)
+    print(f"{family}: {len(records)} recorded, {failures} refused")
+    if not failures:
+        archive.write(FOLDER / f"operators_{family}.npz", records)
+    return not failures
+
+
+def record_in_child(family: str) -> bool:
+    """Record one family in a fresh process."""
+    settings = {"MXNET_STORAGE_FALLBACK_LOG_VERBOSE": "0"}
+    if family in NATIVE:
+        settings["MXNET_MKLDNN_ENABLED"] = "0"
+    command = [sys.executable, "-m", __spec__.name, "--here", family]
+    code = subprocess.run(command, env={**os.environ, **settings}, check=False).returncode
+    if code:
+        print(f"{family}: not recorded (exit status {code})", file=sys.stderr)
+    return code == 0
+
+
+def main(arguments: list[str]) -> int:
+    """Record the families named in ``arguments``, or all."""
+    if arguments[:1] == ["--here"]:
+        return 0 if record_family(arguments[1]) else 1
+    return 0 if all([record_in_child(family) for family in arguments or FAMILIES]) else 1
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    sys.exit(main(sys.argv[1:]))
