@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
-__all__ = ["HIDDEN_KEYS", "AttrScope", "current_attributes", "stored_key", "with_plain_spellings"]
+__all__ = [
+    "HIDDEN_KEYS",
+    "AttrScope",
+    "current_attributes",
+    "no_attributes",
+    "stored_key",
+    "with_plain_spellings",
+]
 
 # Annotations that are stored as ``__key__`` on any node, so that they never clash with operator parameters.
 HIDDEN_KEYS = ("ctx_group", "force_mirroring", "lr_mult", "mirror_stage", "wd_mult")
-# Keys written by files older than 1.0 that belong to the same family.
-LEGACY_HIDDEN_KEYS = (*HIDDEN_KEYS, "profiler_scope")
 
 
 def stored_key(key: str) -> str:
@@ -63,3 +69,13 @@ class AttrScope:
 def current_attributes(attr: Mapping[str, str] | None = None) -> dict[str, str]:
     """The attributes of all scopes in force in this thread, overridden by ``attr``."""
     return {**_current.stack[-1], **(attr or {})}
+
+
+@contextmanager
+def no_attributes() -> Iterator[None]:
+    """A block in which no scope is in force, for nodes that the user did not write."""
+    _current.stack.append({})
+    try:
+        yield
+    finally:
+        _current.stack.pop()

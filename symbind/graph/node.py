@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from .registry import OperatorType
 
-__all__ = ["Entry", "Node", "post_order"]
+__all__ = ["Entry", "Node", "execution_order", "post_order"]
+
+_serials = itertools.count()
 
 
 class Node:
@@ -15,9 +18,12 @@ class Node:
 
     A node never changes what it computes: ``op``, ``params`` and ``inputs`` are fixed at construction, so the inputs
     of a node are always older than the node. Only the string attributes may be edited, for annotations.
+
+    ``serial`` counts nodes as they are made; sorting by it is a topological order, and the one in which programs run.
+    A rewritten copy of a node keeps the original's place by taking over its serial.
     """
 
-    __slots__ = ("__weakref__", "attrs", "inputs", "name", "op", "params")
+    __slots__ = ("__weakref__", "attrs", "inputs", "name", "op", "params", "serial")
 
     def __init__(
         self,
@@ -26,11 +32,13 @@ class Node:
         attrs: dict[str, str] | None = None,
         inputs: Sequence[Entry] = (),
         params: Any = None,
+        serial: int | None = None,
     ) -> None:
         self.op = op
         self.name = name
         self.attrs = {} if attrs is None else attrs
         self.inputs = tuple(inputs)
+        self.serial = next(_serials) if serial is None else serial
         # Parsed once; a copy of a node passes its own along.
         self.params = op.parse(self.attrs, name) if op is not None and params is None else params
 
@@ -99,3 +107,12 @@ def post_order(entries: Iterable[Entry]) -> list[Node]:
                 order.append(node)
                 stack.pop()
     return order
+
+
+def execution_order(entries: Iterable[Entry]) -> list[Node]:
+    """All nodes that ``entries`` depend on, in the order in which they were made.
+
+    Unlike :func:`post_order` this keeps the gradient of a layer together, as the gradient pass made it, so values die
+    as early as they can.
+    """
+    return sorted(post_order(entries), key=lambda node: node.serial)

@@ -30,13 +30,13 @@ def merge(first: Shape | None, second: Shape | None) -> Shape | None:
         return second if first is None else first
     if len(first) != len(second) or any(a != b and a and b for a, b in zip(first, second)):
         raise MXNetError(
-            f"Shape inconsistent, Provided = {_brackets(first)}, inferred shape={_brackets(second)}"
+            f"Shape inconsistent, Provided = [{_listed(first)}], inferred shape=({_listed(second)})"
         )
     return tuple(a or b for a, b in zip(first, second))
 
 
-def _brackets(shape: Shape) -> str:
-    return "[" + ",".join(map(str, shape)) + "]"
+def _listed(shape: Shape) -> str:
+    return ",".join(map(str, shape))
 
 
 def same_shape(

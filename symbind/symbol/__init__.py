@@ -1,0 +1,34 @@
+"""``mx.sym``: symbols and the functions that make them.
+
+Every operator is a function here, in the sub-namespace its name implies (``contrib``, ``linalg``, ``random``,
+``image``, ``sparse``, ``_internal``); ``op`` holds the plain ones alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from .. import ops as _ops  # registers the operators
+from ..graph.symbol import Group, Symbol, Variable, load, load_json, var
+from . import random
+from .creation import (
+    arange,
+    eye,
+    full,
+    hypot,
+    linspace,
+    maximum,
+    minimum,
+    ones,
+    pow,
+    power,
+    split_v2,
+    zeros,
+)
+from .functions import install as _install
+
+for _name in ("_internal", "contrib", "image", "linalg", "op", "sparse"):
+    _module = ModuleType(f"{__name__}.{_name}", f"Operators of mx.sym.{_name}.")
+    sys.modules[_module.__name__] = globals()[_name] = _module
+_install(sys.modules[__name__])

@@ -1,0 +1,52 @@
+"""``mx.sym.random``: random values as part of a graph, drawn anew at every forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..graph.symbol import Symbol
+from ..graph.symbol import apply as _apply
+
+
+def _draw(random_operator: str, sample_operator: str, parameters: dict[str, Any], shape: Any, dtype: Any,
+          kwargs: dict[str, Any]) -> Symbol:
+    """One distribution for all values, or (parameters given as symbols) one for each element of the parameters."""
+    given = {k: v for k, v in (("shape", shape), ("dtype", dtype)) if v is not None}
+    symbols = [isinstance(v, Symbol) for v in parameters.values()]
+    if all(symbols):
+        return _apply(sample_operator, *parameters.values(), **given, **kwargs)
+    if any(symbols):
+        raise ValueError(f"Distribution parameters {list(parameters)} must all be symbols, or all be numbers")
+    return _apply(random_operator, **parameters, **given, **kwargs)
+
+
+def uniform(low: Any = 0, high: Any = 1, shape: Any = None, dtype: Any = None, **kwargs: Any) -> Symbol:
+    """Uniform on ``[low, high)``."""
+    return _draw("_random_uniform", "_sample_uniform", {"low": low, "high": high}, shape, dtype, kwargs)
+
+
+def normal(loc: Any = 0, scale: Any = 1, shape: Any = None, dtype: Any = None, **kwargs: Any) -> Symbol:
+    """Normal with mean ``loc`` and standard deviation ``scale``."""
+    if isinstance(loc, Symbol) and isinstance(scale, Symbol):
+        return _draw("", "_sample_normal", {"mu": loc, "sigma": scale}, shape, dtype, kwargs)
+    return _draw("_random_normal", "_sample_normal", {"loc": loc, "scale": scale}, shape, dtype, kwargs)
+
+
+def randn(*shape: int, loc: Any = 0, scale: Any = 1, dtype: Any = None, **kwargs: Any) -> Symbol:
+    """Normal values of the shape given by position."""
+    return normal(loc, scale, shape, dtype, **kwargs)
+
+
+def gamma(alpha: Any = 1, beta: Any = 1, shape: Any = None, dtype: Any = None, **kwargs: Any) -> Symbol:
+    """Gamma with shape ``alpha`` and scale ``beta``."""
+    return _draw("_random_gamma", "_sample_gamma", {"alpha": alpha, "beta": beta}, shape, dtype, kwargs)
+
+
+def randint(low: int, high: int, shape: Any = None, dtype: Any = None, **kwargs: Any) -> Symbol:
+    """Whole numbers, uniform on ``low <= n < high``."""
+    return _draw("_random_randint", "", {"low": low, "high": high}, shape, dtype, kwargs)
+
+
+def shuffle(data: Symbol, **kwargs: Any) -> Symbol:
+    """``data`` with its first axis in random order."""
+    return _apply("_shuffle", data, **kwargs)
