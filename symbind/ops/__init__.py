@@ -3,3 +3,5 @@
 Importing this room registers them all; nothing else is exported. The language of declarations is in
 :mod:`symbind.ops.operator`.
 """
+
+from . import indexing, joining, matrix, shape, slicing  # noqa: F401

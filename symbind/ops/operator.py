@@ -115,10 +115,16 @@ class Operator:
     inplace: Sequence[tuple[int, int]] = ()
     #: ``(input, output)`` pairs: the output *is* the input's memory under another shape.
     alias: Sequence[tuple[int, int]] = ()
+    #: Positions of inputs of which only shape and type matter: their values need not exist when the kernel runs.
+    unread: Sequence[int] = ()
+    #: The output equals the (only) input: the node can be left out.
+    identity: bool = False
     #: Draws random numbers: two nodes of it are never the same value.
     random: bool = False
     #: Its kernel differs between training and inference.
     mode_dependent: bool = False
+    #: A loss: its gradient is that of the loss it names, whatever head gradient reaches it.
+    ignores_head_gradient: bool = False
     #: Its gradient with respect to every input is zero.
     zero_gradient: bool = False
     #: Saved files leave it out (automatic precision casts).
@@ -195,6 +201,9 @@ class Operator:
 
     def alias_pairs(self, p: Params) -> Sequence[tuple[int, int]]:
         return self.alias
+
+    def unread_inputs(self, p: Params) -> Sequence[int]:
+        return self.unread
 
     # ---- gradient ----------------------------------------------------------------------------------------------
 
