@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .cases import Case
+from .networks import Network, filling
 
-__all__ = ["find_operator", "head_gradients", "observe_inference", "wants_gradient"]
+__all__ = ["build_network", "describe", "find_operator", "head_gradients", "observe_inference", "run", "wants_gradient"]
 
 
 def find_operator(mx: Any, path: str) -> Callable[..., Any]:
@@ -52,10 +53,72 @@ def observe_inference(symbol: Any, entry: Case) -> dict[str, Any]:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    answer = getattr(symbol, method)(**known)
+                    answers[f"{method} {question}"] = _plain(getattr(symbol, method)(**known))
             except Exception:
                 continue
-            if method == "infer_type_partial":
-                answer = [[None if t is None else np.dtype(t).name for t in part] for part in answer or ([], [], [])]
-            answers[f"{method} {question}"] = [[list(s) if isinstance(s, tuple) else s for s in p] for p in answer]
     return answers
+
+
+def build_network(mx: Any, network: Network) -> Any:
+    """The network with automatic names counted from zero."""
+    with mx.name.NameManager():
+        return network.build(mx)
+
+
+def describe(symbol: Any, network: Network) -> dict[str, Any]:
+    """All a symbol tells about itself without being bound; a question that raises is left out."""
+    children = symbol.get_children()
+    description = {
+        "json": symbol.tojson(),
+        "arguments": symbol.list_arguments(),
+        "outputs": symbol.list_outputs(),
+        "auxiliary": symbol.list_auxiliary_states(),
+        "inputs": symbol.list_inputs(),
+        "internals": symbol.get_internals().list_outputs(),
+        "children": None if children is None else children.list_outputs(),
+        "name": symbol.name,
+        "attributes of all": symbol.attr_dict(),
+        "attributes": symbol.list_attr(),
+        "debug": symbol.debug_str(),
+        "repr": repr(symbol),
+    }
+    types = network.types or dict.fromkeys(list(network.shapes)[:1], "float32")
+    for method in ("infer_shape", "infer_shape_partial", "infer_type", "infer_type_partial"):
+        known = network.shapes if "shape" in method else types
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                description[method] = _plain(getattr(symbol, method)(**known))
+        except Exception:
+            continue
+    return description
+
+
+def _plain(answer: Any) -> Any:
+    """What an inference method answers, as lists of lists or of dtype names."""
+
+    def plain(item: Any) -> Any:
+        if item is None:
+            return None
+        return list(item) if isinstance(item, tuple) else np.dtype(item).name
+
+    return [None if part is None else [plain(item) for item in part] for part in answer]
+
+
+def run(mx: Any, symbol: Any, network: Network) -> dict[str, dict[str, np.ndarray]]:
+    """One training step and one inference step with numbers made from the names."""
+    requests = {name: "null" if name in network.fixed else "write" for name in symbol.list_arguments()}
+    executor = symbol.simple_bind(mx.cpu(), grad_req=requests, **network.shapes)
+    for arrays in (executor.arg_dict, executor.aux_dict):
+        for name, array in arrays.items():
+            array[:] = mx.nd.array(filling(name, array.shape))
+    names = symbol.list_outputs()
+    trained = [array.asnumpy() for array in executor.forward(is_train=True)]
+    executor.backward([mx.nd.array(head, dtype=head.dtype) for head in head_gradients(trained)])
+    inferred = [array.asnumpy() for array in executor.forward(is_train=False)]
+    return {
+        "training": dict(zip(names, trained)),
+        "gradients": {name: array.asnumpy() for name, array in executor.grad_dict.items() if array is not None},
+        "states": {name: array.asnumpy() for name, array in executor.aux_dict.items()},
+        "inference": dict(zip(names, inferred)),
+    }

@@ -1,0 +1,128 @@
+"""Every recorded operator call gives what MXNet 1.9.1 gave: names, JSON, inference, numbers, gradients, states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symbind as mx
+
+from . import archive
+from .cases import FAMILIES, Case
+from .harness import find_operator, observe_inference, wants_gradient
+
+RECORDS = {
+    family: archive.read(Path(__file__).parent / f"operators_{family}.npz") for family in FAMILIES
+}
+
+# Operators with recorded numbers that this package does not have yet.
+NOT_BUILT: set[str] = set()
+
+
+def _exists(op: str) -> bool:
+    try:
+        find_operator(mx, op)
+    except AttributeError:
+        return False
+    return True
+
+
+CASES = [
+    pytest.param(entry, RECORDS[family].get(name), id=f"{family}: {name}")
+    for family, cases in FAMILIES.items()
+    for name, entry in cases.items()
+    if entry.op not in NOT_BUILT
+]
+
+
+def test_the_list_of_missing_operators_is_exact() -> None:
+    recorded = {entry.op for cases in FAMILIES.values() for entry in cases.values()}
+    missing = {op for op in recorded if not _exists(op)}
+    assert missing == NOT_BUILT, (
+        f"missing but not listed: {sorted(missing - NOT_BUILT)}; listed but built: {sorted(NOT_BUILT - missing)}"
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_records_belong_to_the_tables(family: str) -> None:
+    assert list(RECORDS[family]) == list(FAMILIES[family])
+    for name, entry in FAMILIES[family].items():
+        record = RECORDS[family][name]
+        assert record["op"] == entry.op
+        assert record["params"] == {key: str(value) for key, value in entry.params.items()}
+        for recorded, declared in zip(record["inputs"], entry.inputs.values(), strict=True):
+            np.testing.assert_array_equal(recorded, declared, err_msg=name)
+
+
+def build(entry: Case) -> Any:
+    with mx.name.NameManager():
+        given = list(entry.inputs)[: entry.given]
+        return find_operator(mx, entry.op)(*map(mx.sym.Variable, given), **entry.params)
+
+
+@pytest.mark.parametrize(("entry", "record"), CASES)
+def test_description(entry: Case, record: dict[str, Any]) -> None:
+    """Names, JSON text, and what shape and type inference can tell."""
+    symbol = build(entry)
+    assert symbol.list_arguments() == record["arguments"]
+    assert symbol.list_auxiliary_states() == record["auxiliary"]
+    assert symbol.list_outputs() == record["outputs"]
+    assert symbol.tojson() == record["json"]
+    inferred = observe_inference(symbol, entry)
+    assert {question: inferred.get(question) for question in record["inference"]} == record["inference"]
+
+
+# How much may differ, relative to the largest number of an array.
+TOLERANCE = {"float16": 2e-3, "float32": 3e-6, "float64": 1e-10}
+
+
+def assert_same(what: str, seen: np.ndarray, recorded: np.ndarray) -> None:
+    assert seen.shape == recorded.shape, f"{what}: shape {seen.shape}, recorded {recorded.shape}"
+    assert seen.dtype == recorded.dtype, f"{what}: {seen.dtype}, recorded {recorded.dtype}"
+    tolerance = TOLERANCE.get(recorded.dtype.name, 0)
+    finite = np.abs(recorded[np.isfinite(recorded)])
+    np.testing.assert_allclose(
+        seen.astype("float64"),
+        recorded.astype("float64"),
+        rtol=2 * tolerance,
+        atol=tolerance * float(finite.max(initial=0)),
+        err_msg=what,
+    )
+
+
+@pytest.mark.parametrize(("entry", "record"), CASES)
+def test_numbers(entry: Case, record: dict[str, Any]) -> None:
+    """Outputs, gradients, auxiliary states after each step, and arguments the operator changed."""
+    symbol = build(entry)
+    names = record["arguments"] + record["auxiliary"]
+    arrays = [mx.nd.array(array, dtype=array.dtype) for array in entry.inputs.values()]
+    arguments = dict(zip(record["arguments"], arrays))
+    states = dict(zip(record["auxiliary"], arrays[len(arguments) :]))
+    wanted = [name for name, key in zip(arguments, entry.inputs) if wants_gradient(entry, key)]
+    gradients = {name: mx.nd.zeros(arguments[name].shape, dtype=arguments[name].dtype) for name in wanted}
+    requests = {name: "write" if name in wanted else "null" for name in arguments}
+    executor = symbol.bind(mx.cpu(), arguments, gradients, requests, states)
+
+    outputs = [array.asnumpy() for array in executor.forward(is_train=entry.is_train)]
+    for name, seen, recorded in zip(record["outputs"], outputs, record["results"], strict=True):
+        if entry.random:
+            assert list(seen.shape) == recorded["shape"]
+            assert seen.dtype.name == recorded["dtype"]
+        else:
+            assert_same(name, seen, recorded)
+    for (name, state), recorded in zip(states.items(), record["states after forward"], strict=True):
+        assert_same(f"{name} after forward", state.asnumpy(), recorded)
+
+    if wanted and not entry.random:
+        heads = [mx.nd.array(head, dtype=head.dtype) for head in record["head gradients"]]
+        executor.backward(heads, is_train=entry.is_train)
+        for name in wanted:
+            assert_same(f"gradient of {name}", gradients[name].asnumpy(), record["gradients"][name])
+        for (name, state), recorded in zip(states.items(), record["states after backward"], strict=True):
+            assert_same(f"{name} after backward", state.asnumpy(), recorded)
+    for name, before in zip(names, entry.inputs.values()):
+        if name in arguments:
+            assert_same(f"{name} afterwards", arguments[name].asnumpy(), record["arguments after"].get(name, before))
