@@ -4,4 +4,4 @@ Importing this room registers them all; nothing else is exported. The language o
 :mod:`symbind.ops.operator`.
 """
 
-from . import indexing, joining, matrix, shape, slicing  # noqa: F401
+from . import creation, elementwise, indexing, joining, matrix, reduce, scalar, shape, slicing, unary  # noqa: F401

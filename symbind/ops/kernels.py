@@ -1,0 +1,46 @@
+"""Small builders of kernels that several families use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+
+from .operator import Kernel
+
+__all__ = ["KernelBuilder", "direct", "through_float64"]
+
+#: ``builder(*inputs, out)`` returns the call that computes ``out`` from the inputs.
+KernelBuilder = Callable[..., Kernel]
+
+
+def direct(function: Callable[..., Any]) -> KernelBuilder:
+    """The kernel that is one call of a torch function with an ``out`` argument."""
+
+    def build(*tensors: torch.Tensor) -> Kernel:
+        *inputs, out = tensors
+        return partial(function, *inputs, out=out)
+
+    return build
+
+
+def through_float64(function: Callable[..., torch.Tensor]) -> KernelBuilder:
+    """As :func:`direct`, for functions that torch computes in floating point only.
+
+    Whole numbers are computed in double precision and cut back, as a C program's cast does.
+    """
+    floating = direct(function)
+
+    def build(*tensors: torch.Tensor) -> Kernel:
+        *inputs, out = tensors
+        if out.is_floating_point():
+            return floating(*tensors)
+
+        def run() -> None:
+            out.copy_(function(*(tensor.double() for tensor in inputs)))
+
+        return run
+
+    return build
