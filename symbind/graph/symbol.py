@@ -249,16 +249,16 @@ class Symbol:
     def simple_bind(self, ctx: Context | None = None, grad_req: Any = "write", **kwargs: Any) -> Executor:
         """Allocate everything for the given argument shapes and return a ready executor.
 
-        See :func:`symbind.runtime.executor.simple_bind` for the keywords.
+        See :func:`symbind.runtime.bind.simple_bind` for the keywords.
         """
-        from ..runtime.executor import simple_bind
+        from ..runtime.bind import simple_bind
 
         return simple_bind(self, ctx, grad_req, **kwargs)
 
     def bind(self, ctx: Context, args: Any, args_grad: Any = None, grad_req: Any = "write",
              aux_states: Any = None, **kwargs: Any) -> Executor:
-        """An executor over arrays that the caller owns; see :func:`symbind.runtime.executor.bind`."""
-        from ..runtime.executor import bind
+        """An executor over arrays that the caller owns; see :func:`symbind.runtime.bind.bind`."""
+        from ..runtime.bind import bind
 
         return bind(self, ctx, args, args_grad, grad_req, aux_states, **kwargs)
 

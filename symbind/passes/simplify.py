@@ -26,7 +26,7 @@ def simplify(outputs: Sequence[Entry]) -> list[Entry]:
             continue
         op, params = node.op, node.params
         inputs = tuple(current(entry) for entry in node.inputs)
-        if getattr(op, "identity", False):
+        if op.identity:  # type: ignore[union-attr]
             replacement[Entry(node)] = inputs[0]
             continue
         result = node if inputs == node.inputs else Node(op, node.name, node.attrs, inputs, params, node.serial)

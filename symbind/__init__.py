@@ -1,0 +1,40 @@
+"""symbind: describe a network as a Symbol, bind it once, run it with nothing left to decide.
+
+``import symbind as mx`` runs MXNet 1.x symbol and module code. See the README for a tour.
+"""
+
+from . import (
+    base,
+    callback,
+    context,
+    graph,
+    initializer,
+    io,
+    lr_scheduler,
+    metric,
+    model,
+    module,
+    ndarray,
+    optimizer,
+    random,
+    symbol,
+    visualization,
+)
+from .base import MXNetError
+from .context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
+from .graph import attribute, naming
+from .graph.attribute import AttrScope
+from .runtime import executor
+from .symbol.inspection import apply, arguments, children, internals, outputs
+
+# MXNet's short names for the same modules.
+name = naming
+init = initializer
+mod = module
+nd = ndarray
+rnd = random
+sym = symbol
+viz = visualization
+
+# The version of the API that is kept.
+__version__ = "1.9.1"

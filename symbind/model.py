@@ -1,0 +1,255 @@
+"""The model API of the early days: checkpoint functions, and FeedForward, a network with ``fit`` and ``predict``."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import metric as metrics
+from .base import MXNetError
+from .callback import LogValidationMetricsCallback
+from .checkpoint import load_checkpoint, load_params, save_checkpoint
+from .context import Context, cpu
+from .graph.symbol import Symbol
+from .initializer import Uniform
+from .io import DataIter, NDArrayIter
+from .module import Module
+from .module.base_module import BatchEndParam, notify
+from .ndarray import NDArray
+
+__all__ = ["BatchEndParam", "FeedForward", "load_checkpoint", "load_params", "save_checkpoint"]
+
+
+class FeedForward:
+    """A network and its parameters, trained and used with arrays or iterators.
+
+    Data inputs are recognised by names that end in ``data``, labels by ``label``. Deprecated in favour of
+    :class:`~symbind.module.Module`, on which it is built.
+
+    Parameters
+    ----------
+    symbol : the network, with a loss as its head for training.
+    ctx : where it runs.
+    num_epoch : epochs to train; ``epoch_size`` batches make an epoch if given, else the data once.
+    optimizer : name or instance; further keywords are its parameters.
+    initializer : for parameters that ``arg_params`` and ``aux_params`` do not give.
+    numpy_batch_size : batch size for arrays.
+    allow_extra_params : whether given parameters may include some that the network does not have.
+    begin_epoch : number of the first epoch.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        ctx: Context | Sequence[Context] | None = None,
+        num_epoch: int | None = None,
+        epoch_size: int | None = None,
+        optimizer: Any = "sgd",
+        initializer: Any = Uniform(0.01),  # noqa: B008
+        numpy_batch_size: int = 128,
+        arg_params: Mapping[str, NDArray] | None = None,
+        aux_params: Mapping[str, NDArray] | None = None,
+        allow_extra_params: bool = False,
+        begin_epoch: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        warnings.warn(
+            "mxnet.model.FeedForward has been deprecated. Please use mxnet.mod.Module instead.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        self.symbol = symbol
+        self.ctx = [ctx or cpu()] if not isinstance(ctx, (list, tuple)) else list(ctx)
+        self.num_epoch = num_epoch
+        self.epoch_size = epoch_size
+        self.optimizer = optimizer
+        self.initializer = initializer
+        self.numpy_batch_size = numpy_batch_size
+        self.arg_params = arg_params
+        self.aux_params = aux_params
+        self.allow_extra_params = allow_extra_params
+        self.begin_epoch = begin_epoch
+        self.kwargs = kwargs
+        self._check_names()
+
+    def _check_names(self) -> None:
+        names = self.symbol.list_arguments()
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f'Find duplicated argument name "{twice[0]}", please make the weight name non-duplicated(using name '
+                f"arguments), arguments are {names}"
+            )
+
+    # ---- training -----------------------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, eval_data: Any = None, eval_metric: Any = "acc",
+            epoch_end_callback: Any = None, batch_end_callback: Any = None, kvstore: Any = "local", logger: Any = None,
+            work_load_list: Any = None, monitor: Any = None, eval_end_callback: Any = None,
+            eval_batch_end_callback: Any = None) -> None:
+        """Train on an array (with labels ``y``) or an iterator; ``eval_data`` is an iterator or a pair of arrays."""
+        logger = logger or logging
+        if self.num_epoch is None:
+            raise AssertionError("num_epoch must be given to train")
+        train = self._training_iterator(X, y)
+        evaluation = self._evaluation_iterator(eval_data)
+        module = self._module(train.provide_data, train.provide_label, for_training=True)
+        if monitor is not None:
+            module.install_monitor(monitor)
+        module.init_params(self.initializer, self.arg_params, self.aux_params, allow_missing=True, force_init=True,
+                           allow_extra=self.allow_extra_params)
+        module.init_optimizer(kvstore, self.optimizer, self.kwargs)
+        eval_metric = metrics.create(eval_metric)
+        logger.info("Start training with %s", str(self.ctx))
+
+        for epoch in range(self.begin_epoch, self.num_epoch):
+            tic = time.time()
+            eval_metric.reset()
+            self._train_epoch(module, train, eval_metric, epoch, batch_end_callback, monitor, logger)
+            logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
+            self.arg_params, self.aux_params = module.get_params()
+            for callback in epoch_end_callback if isinstance(epoch_end_callback, list) else [epoch_end_callback]:
+                if callback is not None:
+                    callback(epoch, self.symbol, self.arg_params, self.aux_params)
+            if evaluation is not None:
+                module.score(evaluation, eval_metric, batch_end_callback=eval_batch_end_callback,
+                             score_end_callback=eval_end_callback or LogValidationMetricsCallback(), epoch=epoch)
+
+    def _train_epoch(self, module: Module, train: Any, eval_metric: Any, epoch: int, callbacks: Any, monitor: Any,
+                     logger: Any) -> None:
+        nbatch = 0
+        while True:
+            for batch in train:
+                if monitor is not None:
+                    monitor.tic()
+                module.forward_backward(batch)
+                module.update()
+                if monitor is not None:
+                    monitor.toc_print()
+                module.update_metric(eval_metric, batch.label)
+                nbatch += 1
+                notify(callbacks, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+                if self.epoch_size is not None and nbatch >= self.epoch_size:
+                    return
+            logger.info("Epoch[%d] Resetting Data Iterator", epoch)
+            train.reset()
+            if self.epoch_size is None:
+                return
+
+    def _module(self, data: Any, label: Any, for_training: bool) -> Module:
+        data_names = [desc[0] for desc in data]
+        arguments = self.symbol.list_arguments()
+        # Labels that nobody provides (in prediction) are inputs all the same, not parameters.
+        label_names = [desc[0] for desc in label or ()] or [name for name in arguments if name.endswith("label")]
+        module = Module(self.symbol, data_names, [n for n in label_names if n in arguments], context=self.ctx)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a missing label is what prediction is about
+            module.bind(data, label or None, for_training=for_training)
+        return module
+
+    # ---- using it -----------------------------------------------------------------------------------------------
+
+    def predict(self, X: Any, num_batch: int | None = None, return_data: bool = False, reset: bool = True) -> Any:
+        """Outputs for all rows of ``X``, as NumPy arrays; with ``return_data`` also the data and labels."""
+        data = self._prediction_iterator(X)
+        module = self._ready_module(data)
+        if reset:
+            data.reset()
+        rows: list[list[list[np.ndarray]]] = [[], [], []]
+        for outputs, _, batch in module.iter_predict(data, num_batch, reset=False):
+            kept = outputs[0].shape[0]
+            rows[0].append([out.asnumpy() for out in outputs])
+            if return_data:
+                rows[1].append([x[0:kept].asnumpy() for x in batch.data])
+                rows[2].append([x[0:kept].asnumpy() for x in batch.label])
+        merged = [[np.concatenate(parts) for parts in zip(*kind)] for kind in rows]
+        single = [kind[0] if len(kind) == 1 else kind for kind in merged]
+        return tuple(single) if return_data else single[0]
+
+    def score(self, X: Any, eval_metric: Any = "acc", num_batch: int | None = None, batch_end_callback: Any = None,
+              reset: bool = True) -> float:
+        """The metric over an iterator with labels."""
+        data = self._prediction_iterator(X)
+        result = self._ready_module(data).score(data, eval_metric, num_batch, batch_end_callback, reset=reset)
+        return result[0][1]
+
+    def _ready_module(self, data: Any) -> Module:
+        if self.arg_params is None:
+            raise MXNetError("This model has no parameters yet: fit it, load it, or give arg_params")
+        module = self._module(data.provide_data, data.provide_label, for_training=False)
+        module.init_params(self.initializer, self.arg_params, self.aux_params or {}, allow_missing=False,
+                           allow_extra=self.allow_extra_params)
+        return module
+
+    # ---- files --------------------------------------------------------------------------------------------------
+
+    def save(self, prefix: str, epoch: int | None = None, remove_amp_cast: bool = True) -> None:
+        """Write a checkpoint; ``epoch`` defaults to ``num_epoch``."""
+        epoch = self.num_epoch if epoch is None else epoch
+        if epoch is None:
+            raise AssertionError("epoch must be given: num_epoch is not set")
+        save_checkpoint(prefix, epoch, self.symbol, self.arg_params or {}, self.aux_params or {}, remove_amp_cast)
+
+    @staticmethod
+    def load(prefix: str, epoch: int, ctx: Any = None, **kwargs: Any) -> FeedForward:
+        """The model of a checkpoint, ready to predict or to go on training from ``epoch``."""
+        symbol, arg_params, aux_params = load_checkpoint(prefix, epoch)
+        return FeedForward(symbol, ctx=ctx, arg_params=arg_params, aux_params=aux_params, begin_epoch=epoch, **kwargs)
+
+    @staticmethod
+    def create(symbol: Symbol, X: Any, y: Any = None, ctx: Any = None, num_epoch: int | None = None,
+               epoch_size: int | None = None, optimizer: Any = "sgd", initializer: Any = Uniform(0.01),  # noqa: B008
+               eval_data: Any = None, eval_metric: Any = "acc", epoch_end_callback: Any = None,
+               batch_end_callback: Any = None, kvstore: Any = "local", logger: Any = None, work_load_list: Any = None,
+               eval_end_callback: Any = None, eval_batch_end_callback: Any = None, **kwargs: Any) -> FeedForward:
+        """Make a model and fit it; keywords are the optimizer's parameters."""
+        model = FeedForward(symbol, ctx=ctx, num_epoch=num_epoch, epoch_size=epoch_size, optimizer=optimizer,
+                            initializer=initializer, **kwargs)
+        model.fit(X, y, eval_data, eval_metric, epoch_end_callback, batch_end_callback, kvstore, logger,
+                  work_load_list, None, eval_end_callback, eval_batch_end_callback)
+        return model
+
+    # ---- arrays as iterators ------------------------------------------------------------------------------------
+
+    def _training_iterator(self, X: Any, y: Any) -> Any:
+        if not isinstance(X, (np.ndarray, NDArray)):
+            return _checked_iterator(X)
+        if y is None:
+            raise ValueError("y must be specified when X is numpy.ndarray")
+        y = y.asnumpy() if isinstance(y, NDArray) else np.asarray(y)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y.ravel()
+        if y.ndim != 1:
+            raise ValueError(f"Label must be 1D or 2D (with 2nd dimension being 1), not of shape {y.shape}")
+        if len(X) != len(y):
+            raise ValueError(f"The numbers of data points ({len(X)}) and labels ({len(y)}) are not equal")
+        size = min(X.shape[0], self.numpy_batch_size)
+        return NDArrayIter(X, y, size, shuffle=True, last_batch_handle="roll_over", label_name=self._label_name())
+
+    def _prediction_iterator(self, X: Any) -> Any:
+        if not isinstance(X, (np.ndarray, NDArray)):
+            return _checked_iterator(X)
+        return NDArrayIter(X, None, min(X.shape[0], self.numpy_batch_size), shuffle=False)
+
+    def _evaluation_iterator(self, data: Any) -> Any:
+        if data is None or not isinstance(data, (tuple, list)):
+            return data
+        if len(data) != 2:
+            raise ValueError("eval_data must be an iterator or a pair (data, labels)")
+        X, y = (np.asarray(part.asnumpy() if isinstance(part, NDArray) else part) for part in data)
+        size = min(len(X), self.numpy_batch_size)
+        return NDArrayIter(X, y.ravel(), size, label_name=self._label_name())
+
+    def _label_name(self) -> str:
+        return next((n for n in self.symbol.list_arguments() if n.endswith("label")), "softmax_label")
+
+
+def _checked_iterator(data: Any) -> Any:
+    if not isinstance(data, DataIter) and not hasattr(data, "provide_data"):
+        raise TypeError(f"X must be a DataIter, numpy.ndarray or NDArray, not {type(data).__name__}")
+    return data

@@ -1,0 +1,313 @@
+"""BaseModule: training, scoring and prediction in terms of a few steps that each kind of module defines."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import metric as metrics
+from .. import ndarray as nd
+from ..base import MXNetError
+from ..checkpoint import split_params
+from ..graph.symbol import Symbol
+from ..initializer import Uniform
+from ..io import DataBatch, DataIter
+from ..ndarray import NDArray
+
+__all__ = ["BaseModule", "BatchEndParam", "check_input_names", "notify"]
+
+
+class BatchEndParam(NamedTuple):
+    """What a batch callback is given: ``locals`` are the variables of the loop that calls it."""
+
+    epoch: int
+    nbatch: int
+    eval_metric: Any
+    locals: Any
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+class BaseModule:
+    """What all modules share.
+
+    A subclass defines ``bind``, ``init_params``, ``init_optimizer``, ``forward``, ``backward``, ``update``,
+    ``get_outputs``, ``get_input_grads``, ``get_params``, ``update_metric`` and the properties that describe shapes;
+    everything else follows. The life of a module is bind, init_params, init_optimizer, then steps; each stage needs
+    the one before, and says so.
+    """
+
+    def __init__(self, logger: Any = logging) -> None:
+        self.logger = logger
+        self.binded = False
+        self.for_training = False
+        self.inputs_need_grad = False
+        self.params_initialized = False
+        self.optimizer_initialized = False
+        self._symbol: Symbol | None = None
+
+    # ---- what a subclass defines ------------------------------------------------------------------------------
+
+    @property
+    def data_names(self) -> list[str]:
+        raise NotImplementedError
+
+    @property
+    def output_names(self) -> list[str]:
+        raise NotImplementedError
+
+    @property
+    def data_shapes(self) -> Any:
+        raise NotImplementedError
+
+    @property
+    def label_shapes(self) -> Any:
+        raise NotImplementedError
+
+    @property
+    def output_shapes(self) -> Any:
+        raise NotImplementedError
+
+    @property
+    def symbol(self) -> Symbol | None:
+        """The symbol of this module, if it has one."""
+        return self._symbol
+
+    def bind(self, data_shapes: Any, label_shapes: Any = None, for_training: bool = True,
+             inputs_need_grad: bool = False, force_rebind: bool = False, shared_module: Any = None,
+             grad_req: Any = "write") -> None:
+        raise NotImplementedError
+
+    def init_params(self, initializer: Any = None, arg_params: Any = None, aux_params: Any = None,
+                    allow_missing: bool = False, force_init: bool = False, allow_extra: bool = False) -> None:
+        raise NotImplementedError
+
+    def init_optimizer(self, kvstore: Any = "local", optimizer: Any = "sgd",
+                       optimizer_params: Any = (("learning_rate", 0.01),), force_init: bool = False) -> None:
+        raise NotImplementedError
+
+    def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
+        raise NotImplementedError
+
+    def backward(self, out_grads: Any = None) -> None:
+        raise NotImplementedError
+
+    def update(self) -> None:
+        raise NotImplementedError
+
+    def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
+        raise NotImplementedError
+
+    def get_input_grads(self, merge_multi_context: bool = True) -> list[Any]:
+        raise NotImplementedError
+
+    def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+        raise NotImplementedError
+
+    def update_metric(self, eval_metric: Any, labels: Any, pre_sliced: bool = False) -> None:
+        raise NotImplementedError
+
+    def install_monitor(self, mon: Any) -> None:
+        raise NotImplementedError
+
+    def get_states(self, merge_multi_context: bool = True) -> list[Any]:
+        """Values of the state inputs; modules without any give an empty list."""
+        self._require(bound=True, initialized=True)
+        return []
+
+    def set_states(self, states: Any = None, value: Any = None) -> None:
+        """Set the state inputs; modules without any take nothing."""
+        self._require(bound=True, initialized=True)
+        if states or value:
+            raise MXNetError(f"{type(self).__name__} has no states to set")
+
+    def prepare(self, data_batch: Any, sparse_row_id_fn: Any = None) -> None:
+        """Called with the next batch before its forward; modules that switch executors override it."""
+
+    # ---- parameters ---------------------------------------------------------------------------------------------
+
+    def set_params(self, arg_params: Mapping[str, NDArray], aux_params: Mapping[str, NDArray],
+                   allow_missing: bool = False, force_init: bool = True, allow_extra: bool = False) -> None:
+        """Assign parameters by name; see :meth:`init_params` for the switches."""
+        self.init_params(None, arg_params, aux_params, allow_missing, force_init, allow_extra)
+
+    def save_params(self, fname: str) -> None:
+        """Write all parameters to one file, under ``arg:`` and ``aux:`` names."""
+        arg_params, aux_params = self.get_params()
+        values = {f"arg:{k}": v for k, v in arg_params.items()}
+        values.update({f"aux:{k}": v for k, v in aux_params.items()})
+        nd.save(fname, values)
+
+    def load_params(self, fname: str) -> None:
+        """Read parameters written by :meth:`save_params`; ValueError for a name without ``arg:`` or ``aux:``."""
+        self.set_params(*split_params(nd.load(fname), fname))
+
+    # ---- the loops ----------------------------------------------------------------------------------------------
+
+    def forward_backward(self, data_batch: Any) -> None:
+        """Forward in training mode, then backward."""
+        self.forward(data_batch, is_train=True)
+        self.backward()
+
+    def score(self, eval_data: Any, eval_metric: Any, num_batch: int | None = None, batch_end_callback: Any = None,
+              score_end_callback: Any = None, reset: bool = True, epoch: int = 0,
+              sparse_row_id_fn: Any = None) -> list[tuple[str, float]]:
+        """Run over ``eval_data`` (at most ``num_batch`` batches) and return the metric as (name, value) pairs."""
+        self._require(bound=True, initialized=True)
+        if reset:
+            eval_data.reset()
+        eval_metric = metrics.create(eval_metric)
+        eval_metric.reset()
+        count = 0
+        for nbatch, batch in enumerate(eval_data):
+            if nbatch == num_batch:
+                break
+            self.prepare(batch, sparse_row_id_fn)
+            self.forward(batch, is_train=False)
+            self._update_metric_of(eval_metric, batch)
+            notify(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+            count += 1
+        notify(score_end_callback, BatchEndParam(epoch, count, eval_metric, locals()))
+        return eval_metric.get_global_name_value()
+
+    def iter_predict(self, eval_data: Any, num_batch: int | None = None, reset: bool = True,
+                     sparse_row_id_fn: Any = None) -> Iterator[tuple[list[NDArray], int, Any]]:
+        """Yield ``(outputs, batch number, batch)`` for each batch; rows that only pad a batch are cut off.
+
+        The outputs are the executor's own arrays, overwritten by the next batch.
+        """
+        self._require(bound=True, initialized=True)
+        if reset:
+            eval_data.reset()
+        for nbatch, batch in enumerate(eval_data):
+            if nbatch == num_batch:
+                return
+            self.prepare(batch, sparse_row_id_fn)
+            self.forward(batch, is_train=False)
+            pad = batch.pad or 0
+            yield [out[0 : out.shape[0] - pad] for out in self.get_outputs()], nbatch, batch
+
+    def predict(self, eval_data: Any, num_batch: int | None = None, merge_batches: bool = True, reset: bool = True,
+                always_output_list: bool = False, sparse_row_id_fn: Any = None) -> Any:
+        """Outputs for all of ``eval_data``, which may be an iterator or an array.
+
+        With ``merge_batches`` the batches of each output are joined; a single output then comes as one array unless
+        ``always_output_list``. Without, the result is a list of lists, one per batch.
+        """
+        self._require(bound=True, initialized=True)
+        if isinstance(eval_data, (NDArray, np.ndarray)):
+            array = eval_data if isinstance(eval_data, NDArray) else nd.array(eval_data)
+            self.forward(DataBatch([array]), is_train=False)
+            return self.get_outputs()[0]
+        if not isinstance(eval_data, DataIter) and not hasattr(eval_data, "provide_data"):
+            raise ValueError("eval_data must be of type NDArray or DataIter")
+        batches = [[out.copy() for out in outputs]
+                   for outputs, _, _ in self.iter_predict(eval_data, num_batch, reset, sparse_row_id_fn)]
+        if not batches or not merge_batches:
+            return batches
+        if len({len(outputs) for outputs in batches}) != 1:
+            raise ValueError("Cannot merge batches, as num of outputs is not the same in mini-batches. "
+                             "Maybe bucketing is used?")
+        merged = [nd.concatenate(list(parts)) for parts in zip(*batches)]
+        return merged[0] if len(merged) == 1 and not always_output_list else merged
+
+    def fit(self, train_data: Any, eval_data: Any = None, eval_metric: Any = "acc", epoch_end_callback: Any = None,
+            batch_end_callback: Any = None, kvstore: Any = "local", optimizer: Any = "sgd",
+            optimizer_params: Any = (("learning_rate", 0.01),), eval_end_callback: Any = None,
+            eval_batch_end_callback: Any = None, initializer: Any = Uniform(0.01), arg_params: Any = None,  # noqa: B008
+            aux_params: Any = None, allow_missing: bool = False, force_rebind: bool = False, force_init: bool = False,
+            begin_epoch: int = 0, num_epoch: int | None = None, validation_metric: Any = None, monitor: Any = None,
+            sparse_row_id_fn: Any = None) -> None:
+        """Train for epochs ``begin_epoch`` to ``num_epoch``, binding and initializing as needed.
+
+        After each epoch the training metric, the time it took and the validation metric are logged, and
+        ``epoch_end_callback(epoch, symbol, arg_params, aux_params)`` is called; after each batch
+        ``batch_end_callback(BatchEndParam)``.
+        """
+        if num_epoch is None:
+            raise AssertionError("please specify number of epochs")
+        self.bind(data_shapes=train_data.provide_data, label_shapes=train_data.provide_label, for_training=True,
+                  force_rebind=force_rebind)
+        if monitor is not None:
+            self.install_monitor(monitor)
+        self.init_params(initializer=initializer, arg_params=arg_params, aux_params=aux_params,
+                         allow_missing=allow_missing, force_init=force_init)
+        self.init_optimizer(kvstore=kvstore, optimizer=optimizer, optimizer_params=optimizer_params)
+        eval_metric = metrics.create(eval_metric)
+        if validation_metric is None:
+            validation_metric = eval_metric
+
+        for epoch in range(begin_epoch, num_epoch):
+            tic = time.time()
+            eval_metric.reset()
+            for nbatch, batch in enumerate(train_data):
+                if monitor is not None:
+                    monitor.tic()
+                self.prepare(batch, sparse_row_id_fn)
+                self.forward_backward(batch)
+                self.update()
+                self._update_metric_of(eval_metric, batch)
+                if monitor is not None:
+                    monitor.toc_print()
+                notify(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+            for name, value in eval_metric.get_global_name_value():
+                self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, value)
+            self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
+
+            params = self.get_params()
+            for callback in _as_list(epoch_end_callback):
+                callback(epoch, self.symbol, *params)
+            if eval_data is not None:
+                result = self.score(eval_data, validation_metric, score_end_callback=eval_end_callback,
+                                    batch_end_callback=eval_batch_end_callback, epoch=epoch)
+                for name, value in result:
+                    self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
+            train_data.reset()
+
+    def _update_metric_of(self, eval_metric: Any, batch: Any) -> None:
+        """Update with a batch's labels; a list of batches has its labels sliced already."""
+        if isinstance(batch, list):
+            self.update_metric(eval_metric, [b.label for b in batch], pre_sliced=True)
+        else:
+            self.update_metric(eval_metric, batch.label)
+
+    def _require(self, bound: bool = False, initialized: bool = False, optimizer: bool = False) -> None:
+        """AssertionError saying which step is missing."""
+        name = type(self).__name__
+        if bound and not self.binded:
+            raise AssertionError(f"{name} is not bound yet: call bind() first")
+        if initialized and not self.params_initialized:
+            raise AssertionError(f"{name} has no parameters yet: call init_params() or set_params() first")
+        if optimizer and not self.optimizer_initialized:
+            raise AssertionError(f"{name} has no optimizer yet: call init_optimizer() first")
+
+
+def notify(callbacks: Any, param: BatchEndParam) -> None:
+    """Call one callback, or each of a list."""
+    for callback in _as_list(callbacks):
+        callback(param)
+
+
+def check_input_names(symbol: Symbol, names: Sequence[str], kind: str, throw: bool) -> None:
+    """Complain about a name that is no argument of the symbol: ValueError, or a warning if not ``throw``."""
+    arguments = symbol.list_arguments()
+    for name in names:
+        if name in arguments:
+            continue
+        candidates = [a for a in arguments if not a.endswith(("_weight", "_bias", "_gamma", "_beta"))]
+        message = (
+            f"\033[91mYou created Module with Module(..., {kind}_names={list(names)}) but input with name '{name}' is "
+            "not found in symbol.list_arguments(). Did you mean one of:\n\t" + "\n\t".join(candidates) + "\033[0m"
+        )
+        if throw:
+            raise ValueError(message)
+        warnings.warn(message, stacklevel=4)

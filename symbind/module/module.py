@@ -1,0 +1,418 @@
+"""Module: one symbol, one executor, one optimizer."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import optimizer as opt
+from ..base import MXNetError, atomic_write
+from ..checkpoint import load_checkpoint, save_checkpoint
+from ..context import Context, cpu
+from ..graph.symbol import Symbol
+from ..initializer import InitDesc, Uniform
+from ..io import DataDesc
+from ..ndarray import NDArray
+from ..runtime.executor import Executor
+from .base_module import BaseModule, check_input_names
+
+__all__ = ["Module"]
+
+
+class Module(BaseModule):
+    """A symbol whose arguments are data, labels, states and parameters.
+
+    Parameters
+    ----------
+    symbol : the network.
+    data_names, label_names : which arguments are fed by batches. An unknown data name is a ValueError, an unknown
+        label name a warning (a network for prediction may have no label).
+    context : where it runs.
+    fixed_param_names : parameters that training leaves as they are.
+    state_names : arguments that are neither data nor parameters; :meth:`set_states` sets them.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        data_names: Sequence[str] | None = ("data",),
+        label_names: Sequence[str] | None = ("softmax_label",),
+        logger: Any = logging,
+        context: Context | Sequence[Context] | None = None,
+        work_load_list: Sequence[float] | None = None,
+        fixed_param_names: Sequence[str] | None = None,
+        state_names: Sequence[str] | None = None,
+        group2ctxs: Any = None,
+        compression_params: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(logger)
+        contexts = [context or cpu()] if not isinstance(context, (list, tuple)) else list(context)
+        if len(contexts) != 1:
+            raise MXNetError(f"A module runs on one context; {len(contexts)} were given: {contexts}")
+        self._context = contexts[0]
+        self._group2ctx = group2ctxs[0] if isinstance(group2ctxs, (list, tuple)) and group2ctxs else group2ctxs
+        self._symbol: Symbol = symbol
+        self._data_names = list(data_names or ())
+        self._label_names = list(label_names or ())
+        self._state_names = list(state_names or ())
+        self._fixed_param_names = list(fixed_param_names or ())
+        check_input_names(symbol, self._data_names, "data", True)
+        check_input_names(symbol, self._label_names, "label", False)
+        check_input_names(symbol, self._state_names, "state", True)
+        check_input_names(symbol, self._fixed_param_names, "fixed_param", True)
+        inputs = {*self._data_names, *self._label_names, *self._state_names}
+        self._param_names = [name for name in symbol.list_arguments() if name not in inputs]
+        self._aux_names = symbol.list_auxiliary_states()
+        self._data_shapes: list[DataDesc] = []
+        self._label_shapes: list[DataDesc] | None = None
+        self._executor: Executor | None = None
+        self._grad_req: dict[str, str] = {}
+        self._optimizer: opt.Optimizer | None = None
+        self._updater: Any = None
+        self._preloaded_states: str | None = None
+        self._loaded_params: tuple[dict[str, NDArray], dict[str, NDArray]] | None = None
+
+    # ---- checkpoints --------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def load(prefix: str, epoch: int, load_optimizer_states: bool = False, **kwargs: Any) -> Module:
+        """A module from ``prefix-symbol.json`` and ``prefix-<epoch>.params``; keywords go to the constructor.
+
+        Its parameters are there once it is bound; optimizer states, if asked for, once :meth:`init_optimizer` ran.
+        """
+        symbol, arg_params, aux_params = load_checkpoint(prefix, epoch)
+        module = Module(symbol=symbol, **kwargs)
+        module._loaded_params = (arg_params, aux_params)
+        module.params_initialized = True
+        if load_optimizer_states:
+            module._preloaded_states = f"{prefix}-{epoch:04d}.states"
+        return module
+
+    def save_checkpoint(self, prefix: str, epoch: int, save_optimizer_states: bool = False,
+                        remove_amp_cast: bool = True) -> None:
+        """Write the symbol, the parameters and, if asked, the optimizer states; each file whole or not at all."""
+        arg_params, aux_params = self.get_params()
+        save_checkpoint(prefix, epoch, self._symbol, arg_params, aux_params, remove_amp_cast)
+        if save_optimizer_states:
+            states = f"{prefix}-{epoch:04d}.states"
+            self.save_optimizer_states(states)
+            logging.info('Saved optimizer state to "%s"', states)
+
+    def save_optimizer_states(self, fname: str) -> None:
+        """Write the optimizer's states to a file."""
+        self._require(optimizer=True)
+        with atomic_write(fname) as handle:
+            handle.write(self._updater.get_states(dump_optimizer=False))
+
+    def load_optimizer_states(self, fname: str) -> None:
+        """Read the optimizer's states from a file."""
+        self._require(optimizer=True)
+        with open(fname, "rb") as handle:
+            self._updater.set_states(handle.read())
+
+    # ---- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def data_names(self) -> list[str]:
+        """Names of the inputs that are data."""
+        return self._data_names
+
+    @property
+    def label_names(self) -> list[str]:
+        """Names of the inputs that are labels."""
+        return self._label_names
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs."""
+        return self._symbol.list_outputs()
+
+    @property
+    def data_shapes(self) -> list[DataDesc]:
+        """Descriptions of the data inputs."""
+        self._require(bound=True)
+        return self._data_shapes
+
+    @property
+    def label_shapes(self) -> list[DataDesc] | None:
+        """Descriptions of the label inputs; None if the module was bound without labels."""
+        self._require(bound=True)
+        return self._label_shapes
+
+    @property
+    def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
+        """``(name, shape)`` of each output."""
+        executor = self._bound()
+        return [(name, out.shape) for name, out in zip(self.output_names, executor.outputs)]
+
+    def _bound(self) -> Executor:
+        self._require(bound=True)
+        assert self._executor is not None
+        return self._executor
+
+    # ---- binding ------------------------------------------------------------------------------------------------
+
+    def bind(self, data_shapes: Any, label_shapes: Any = None, for_training: bool = True,
+             inputs_need_grad: bool = False, force_rebind: bool = False, shared_module: Module | None = None,
+             grad_req: Any = "write") -> None:
+        """Make the executor for these shapes; parameters that are known already keep their values.
+
+        ``shared_module`` is another bound module whose parameter arrays and arena this one uses too.
+        """
+        params = self.get_params() if self.binded and self.params_initialized else self._loaded_params
+        if force_rebind:
+            self.binded, self._executor = False, None
+        if self.binded:
+            self.logger.warning("Already bound, ignoring bind()")
+            return
+        if inputs_need_grad and not for_training:
+            raise AssertionError("inputs_need_grad needs for_training=True")
+        described = self._described(data_shapes, self._data_names, "data")
+        labels = self._described(label_shapes, self._label_names, "label") if label_shapes else None
+        requests = self._requests(for_training, inputs_need_grad, grad_req)
+
+        shapes = [*described, *(labels or [])]
+        declared = {name for name, attrs in self._symbol.attr_dict().items() if "__dtype__" in attrs}
+        shared = shared_module._bound() if shared_module is not None else None
+        self._executor = self._symbol.simple_bind(
+            self._context,
+            grad_req=requests,
+            type_dict={d.name: d.dtype for d in shapes if d.name not in declared},
+            group2ctx=self._group2ctx,
+            shared_exec=shared,
+            shared_arg_names=self._param_names if shared is not None else None,
+            **{d.name: d.shape for d in shapes},
+        )
+        self._data_shapes, self._label_shapes, self._grad_req = described, labels, requests
+        self.for_training, self.inputs_need_grad, self.binded = for_training, inputs_need_grad, True
+        self._remember_batch_axes()
+        if shared_module is not None and shared_module.params_initialized:
+            self.params_initialized = True
+            if shared_module.optimizer_initialized:
+                self.borrow_optimizer(shared_module)
+        elif params is not None:
+            self._executor.copy_params_from(*params, allow_extra_params=True)
+            self._loaded_params = None
+
+    def _described(self, shapes: Any, names: Sequence[str], kind: str) -> list[DataDesc]:
+        described = [d if isinstance(d, DataDesc) else DataDesc(*d) for d in shapes or ()]
+        given = [d.name for d in described]
+        if sorted(given) != sorted(names):
+            message = (
+                f"Data provided by {kind}_shapes don't match names specified by {kind}_names "
+                f"({described} vs. {list(names)})"
+            )
+            if kind == "data":
+                raise ValueError(message)
+            warnings.warn(message, stacklevel=4)
+        return described
+
+    def _requests(self, for_training: bool, inputs_need_grad: bool, grad_req: Any) -> dict[str, str]:
+        """The gradient request of every argument: parameters as asked, data if wanted, labels and states never."""
+        names = self._symbol.list_arguments()
+        if isinstance(grad_req, str):
+            asked = dict.fromkeys(names, grad_req)
+        elif isinstance(grad_req, Mapping):
+            asked = {name: grad_req.get(name, "write" if name in self._param_names else "null") for name in names}
+        else:
+            asked = dict(zip(names, grad_req, strict=True))
+        requests = {}
+        for name in names:
+            wanted = (name in self._param_names and name not in self._fixed_param_names) or (
+                inputs_need_grad and name in self._data_names
+            )
+            requests[name] = asked[name] if for_training and wanted else "null"
+        return requests
+
+    def _remember_batch_axes(self) -> None:
+        executor = self._bound()
+        arrays, grads = executor.arg_dict, executor.grad_dict
+        self._input_arrays = {name: arrays[name] for name in arrays if name not in self._param_names}
+        self._trained = [(i, arrays[n], grads[n]) for i, n in enumerate(self._param_names) if grads[n] is not None]
+
+    def reshape(self, data_shapes: Any, label_shapes: Any = None) -> None:
+        """Bind for other input shapes, keeping parameters, gradients and optimizer as they are."""
+        executor = self._bound()
+        described = self._described(data_shapes, self._data_names, "data")
+        labels = self._described(label_shapes, self._label_names, "label") if label_shapes else None
+        shapes = {d.name: d.shape for d in (*described, *(labels or []))}
+        self._executor = executor.reshape(partial_shaping=True, allow_up_sizing=True, **shapes)
+        self._data_shapes, self._label_shapes = described, labels
+        self._remember_batch_axes()
+
+    # ---- parameters ---------------------------------------------------------------------------------------------
+
+    def init_params(self, initializer: Any = Uniform(0.01), arg_params: Any = None, aux_params: Any = None,  # noqa: B008
+                    allow_missing: bool = False, force_init: bool = False, allow_extra: bool = False) -> None:
+        """Fill every parameter from ``arg_params``/``aux_params``, or by ``initializer`` where they have none.
+
+        RuntimeError for a parameter that neither gives (unless ``allow_missing``), ValueError for a name the module
+        does not have (unless ``allow_extra``).
+        """
+        if self.params_initialized and not force_init:
+            warnings.warn(
+                "Parameters already initialized and force_init=False. init_params call ignored.", stacklevel=2
+            )
+            return
+        executor = self._bound()
+        attributes = self._symbol.attr_dict()
+        for kind, arrays, names, given in (
+            ("argument", executor.arg_dict, self._param_names, arg_params),
+            ("auxiliary state", executor.aux_dict, self._aux_names, aux_params),
+        ):
+            extra = sorted(set(given or {}) - set(arrays))
+            if extra and not allow_extra:
+                raise ValueError(f"Find {kind} {extra[0]!r} that the symbol does not have; its own are {list(arrays)}")
+            for name in sorted(names):
+                array = arrays[name]
+                if given is not None and name in given:
+                    if given[name].shape != array.shape:
+                        raise ValueError(f"{name} has shape {given[name].shape}, but the network needs {array.shape}")
+                    array.tensor.copy_(given[name].tensor)
+                elif given is not None and not allow_missing:
+                    raise RuntimeError(f"{name} is not presented")
+                elif initializer is not None:
+                    initializer(InitDesc(name, attributes.get(name)), array)
+        self.params_initialized = True
+
+    def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+        """Copies of all parameters and auxiliary states, on the CPU."""
+        if not self.binded and self._loaded_params is not None:
+            return self._loaded_params
+        self._require(bound=True, initialized=True)
+        executor = self._bound()
+        arrays, states = executor.arg_dict, executor.aux_dict
+        return (
+            {name: arrays[name].copyto(cpu()) for name in self._param_names},
+            {name: states[name].copyto(cpu()) for name in self._aux_names},
+        )
+
+    # ---- optimizer ----------------------------------------------------------------------------------------------
+
+    def init_optimizer(self, kvstore: Any = "local", optimizer: Any = "sgd",
+                       optimizer_params: Any = (("learning_rate", 0.01),), force_init: bool = False) -> None:
+        """Make the optimizer, by name with ``optimizer_params`` or ready-made.
+
+        Gradients are sums over the batch, so a named optimizer's ``rescale_grad`` is 1/batch size unless given.
+        ``kvstore`` has nothing to do on one device.
+        """
+        self._require(bound=True, initialized=True)
+        if self.optimizer_initialized and not force_init:
+            self.logger.warning("optimizer already initialized, ignoring...")
+            return
+        first = self._data_shapes[0]
+        axis = DataDesc.get_batch_axis(first.layout)
+        rescale_grad = 1.0 / first.shape[axis if axis >= 0 else 0]
+        names = dict(enumerate(self._param_names))
+        if isinstance(optimizer, str):
+            settings = {"rescale_grad": rescale_grad, **dict(optimizer_params)}
+            optimizer = opt.create(optimizer, sym=self._symbol, param_idx2name=names, **settings)
+        else:
+            if optimizer.rescale_grad != rescale_grad:
+                warnings.warn(
+                    "Optimizer created manually outside Module but rescale_grad is not normalized to 1.0/batch_size "
+                    f"({optimizer.rescale_grad} vs. {rescale_grad}). Is this intended?",
+                    stacklevel=2,
+                )
+            if not optimizer.idx2name:
+                optimizer.idx2name = names
+        self._optimizer = optimizer
+        self._updater = opt.get_updater(optimizer)
+        self.optimizer_initialized = True
+        if self._preloaded_states is not None:
+            self.load_optimizer_states(self._preloaded_states)
+            self._preloaded_states = None
+
+    def borrow_optimizer(self, shared_module: Module) -> None:
+        """Use the optimizer of another module, and its states."""
+        shared_module._require(optimizer=True)
+        self._optimizer, self._updater = shared_module._optimizer, shared_module._updater
+        self.optimizer_initialized = True
+
+    # ---- steps --------------------------------------------------------------------------------------------------
+
+    def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
+        """Copy the batch in and compute the outputs; a batch of another shape binds anew first."""
+        self._require(bound=True, initialized=True)
+        given = list(zip(self._data_shapes, data_batch.data))
+        labels = getattr(data_batch, "label", None)
+        if self._label_shapes and labels:
+            given += zip(self._label_shapes, labels)
+        if any(tuple(array.shape) != desc.shape for desc, array in given):
+            self._follow_batch(data_batch)
+        for desc, array in given:
+            target = self._input_arrays.get(desc.name)
+            if target is not None:
+                if isinstance(array, NDArray):
+                    target.tensor.copy_(array.tensor)
+                else:
+                    target[:] = np.asarray(array)
+        self._bound().forward(self.for_training if is_train is None else is_train)
+
+    def _follow_batch(self, batch: Any) -> None:
+        """Reshape to the shapes of a batch that differs from what was bound."""
+        provided = getattr(batch, "provide_data", None)
+        data = provided or [DataDesc(d.name, tuple(a.shape), d.dtype, d.layout)
+                            for d, a in zip(self._data_shapes, batch.data)]
+        labels = getattr(batch, "provide_label", None)
+        if not labels and self._label_shapes and getattr(batch, "label", None):
+            labels = [DataDesc(d.name, tuple(a.shape), d.dtype, d.layout)
+                      for d, a in zip(self._label_shapes, batch.label)]
+        elif not labels and self._label_shapes:
+            # Prediction without labels: only the batch size can have changed.
+            size = batch.data[0].shape[0]
+            labels = [DataDesc(d.name, (size, *d.shape[1:]), d.dtype, d.layout) for d in self._label_shapes]
+        self.reshape(data, labels)
+
+    def backward(self, out_grads: Any = None) -> None:
+        """Compute the gradients of the last forward."""
+        self._require(bound=True, initialized=True)
+        self._bound().backward(out_grads)
+
+    def update(self) -> None:
+        """Update all trained parameters with the gradients of the last backward."""
+        self._require(bound=True, initialized=True, optimizer=True)
+        indices, weights, grads = zip(*self._trained) if self._trained else ((), (), ())
+        self._updater(list(indices), list(grads), list(weights))
+
+    def get_outputs(self, merge_multi_context: bool = True) -> list[NDArray]:
+        """The outputs of the last forward: the executor's arrays, which the next forward overwrites."""
+        self._require(bound=True, initialized=True)
+        return list(self._bound().outputs)
+
+    def get_input_grads(self, merge_multi_context: bool = True) -> list[NDArray]:
+        """Gradients of the data, if the module was bound with ``inputs_need_grad``."""
+        self._require(bound=True, initialized=True)
+        if not self.inputs_need_grad:
+            raise AssertionError("Bind with inputs_need_grad=True to have gradients of the inputs")
+        grads = self._bound().grad_dict
+        return [grads[name] for name in self._data_names]  # type: ignore[misc]
+
+    def get_states(self, merge_multi_context: bool = True) -> list[NDArray]:
+        """The state arrays."""
+        self._require(bound=True, initialized=True)
+        return [self._input_arrays[name] for name in self._state_names]
+
+    def set_states(self, states: Any = None, value: Any = None) -> None:
+        """Set the states from arrays, or all to one number."""
+        self._require(bound=True, initialized=True)
+        if (states is None) == (value is None):
+            raise ValueError("set_states takes either states or value")
+        for i, name in enumerate(self._state_names):
+            self._input_arrays[name][:] = value if states is None else states[i]
+
+    def update_metric(self, eval_metric: Any, labels: Any, pre_sliced: bool = False) -> None:
+        """Add the last outputs and these labels to a metric."""
+        if pre_sliced:
+            labels = labels[0]
+        names = [d.name for d in self._label_shapes or ()]
+        eval_metric.update_dict(dict(zip(names, labels or ())), self._bound().output_dict)
+
+    def install_monitor(self, mon: Any) -> None:
+        """Have ``mon`` watch the executor."""
+        mon.install(self._bound())
+

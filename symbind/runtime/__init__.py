@@ -1,0 +1,1 @@
+"""How a bound graph runs: memory is taken, kernels are chosen, and a step is a list of ready calls."""

@@ -1,0 +1,190 @@
+"""The two ways to bind a symbol: to arrays made here, or to the caller's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ..base import MXNetError
+from ..context import Context, cpu, current_context
+from ..dtype import as_torch
+from ..graph.node import Node, post_order
+from ..graph.symbol import Symbol
+from ..ndarray import NDArray
+from ..ops.shapes import is_known, product
+from ..passes.infer import infer_dtypes, infer_shapes
+from .executor import Executor, require_complete
+
+__all__ = ["bind", "simple_bind"]
+
+Shape = tuple[int, ...]
+GRAD_REQS = ("null", "write", "add")
+
+
+
+def _requests(grad_req: Any, names: Sequence[str]) -> list[str]:
+    """``grad_req`` as one word per argument."""
+    if isinstance(grad_req, str):
+        requests = [grad_req] * len(names)
+    elif isinstance(grad_req, Mapping):
+        unknown = [name for name in grad_req if name not in names]
+        if unknown:
+            raise ValueError(f"grad_req names {unknown}, which are not among the arguments {list(names)}")
+        requests = [grad_req.get(name, "null") for name in names]
+    elif isinstance(grad_req, Sequence):
+        if len(grad_req) != len(names):
+            raise ValueError(f"grad_req has {len(grad_req)} entries for {len(names)} arguments")
+        requests = list(grad_req)
+    else:
+        raise TypeError(f"grad_req must be a str, list or dict, not {type(grad_req).__name__}")
+    for name, request in zip(names, requests):
+        if request not in GRAD_REQS:
+            raise ValueError(f"grad_req of {name} must be in {GRAD_REQS}, not {request!r}")
+    return requests
+
+
+def _refuse_duplicates(symbol: Symbol, error: str) -> None:
+    names = symbol.list_inputs()
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise MXNetError(f"{error}: these names belong to more than one variable: {twice}")
+
+
+def _check_groups(ctx: Context, group2ctx: Mapping[str, Context] | None) -> None:
+    for group, other in (group2ctx or {}).items():
+        if other.device != ctx.device:
+            raise MXNetError(
+                f"group2ctx places {group!r} on {other}, but the executor is on {ctx}: one executor runs on one device"
+            )
+
+
+def simple_bind(
+    symbol: Symbol,
+    ctx: Context | None = None,
+    grad_req: Any = "write",
+    type_dict: Mapping[str, Any] | None = None,
+    stype_dict: Mapping[str, str] | None = None,
+    group2ctx: Mapping[str, Context] | None = None,
+    shared_arg_names: Sequence[str] | None = None,
+    shared_exec: Executor | None = None,
+    shared_buffer: dict[str, NDArray] | None = None,
+    **kwargs: Shape,
+) -> Executor:
+    """Infer every shape from those in ``kwargs``, allocate zero-filled arrays, and bind.
+
+    ``type_dict`` gives element types by name (float32 where nothing says otherwise). ``shared_exec`` is an executor
+    whose arena, and whose arrays named in ``shared_arg_names``, are used again where they fit; ``shared_buffer`` is a
+    dict of arrays by name that is used and extended for the rest. Raises MXNetError if shapes or types cannot be
+    decided or disagree. ``stype_dict`` is accepted, and every array is dense.
+    """
+    ctx = ctx or current_context()
+    _check_groups(ctx, group2ctx)
+    names = symbol.list_arguments()
+    requests = _requests(grad_req, names)
+    try:
+        _refuse_duplicates(symbol, "Input argument NDArray cannot be un-allocated")
+        order = post_order(symbol.entries)
+        unknown = [name for name in kwargs if name not in symbol.list_inputs()]
+        if unknown:
+            raise MXNetError(f"Keyword argument name {unknown[0]} not found; the inputs are {symbol.list_inputs()}")
+        variables = [node for node in order if node.is_variable]
+        shapes = infer_shapes(order, {n: tuple(kwargs[n.name]) for n in variables if n.name in kwargs})
+        dtypes = _default_dtypes(order, variables, type_dict or {})
+        undecided = [n.name for n in variables if not is_known(shapes[n][0])]
+        if undecided:
+            raise MXNetError(f"Cannot decide the shapes of {undecided}")
+        require_complete(order, shapes, dtypes)
+    except MXNetError as error:
+        listed = "".join(f"\n{name}: {shape}" for name, shape in kwargs.items())
+        raise MXNetError(f"simple_bind error. Arguments:{listed}\n{error}") from error
+
+    device = ctx.device
+    shared_args = {} if shared_exec is None else {n: shared_exec.arg_dict.get(n) for n in shared_arg_names or ()}
+    shared_grads = {} if shared_exec is None else {n: shared_exec.grad_dict.get(n) for n in shared_arg_names or ()}
+
+    def allocate(node: Node, shared: Mapping[str, NDArray | None], may_pool: bool) -> NDArray:
+        shape, dtype = shapes[node][0], dtypes[node][0]
+        array = shared.get(node.name)
+        if array is not None and array.shape == shape and array.tensor.dtype == dtype:
+            return array
+        if may_pool and shared_buffer is not None and node.name not in shared:
+            pooled = shared_buffer.get(node.name)
+            size = product(shape)  # type: ignore[arg-type]
+            if pooled is not None and pooled.tensor.dtype == dtype and pooled.tensor.numel() >= size:
+                return NDArray(pooled.tensor.reshape(-1)[:size].view(shape), ctx)
+        array = NDArray(torch.zeros(shape, dtype=dtype, device=device), ctx)  # type: ignore[arg-type]
+        if may_pool and shared_buffer is not None and node.name not in shared:
+            shared_buffer[node.name] = array
+        return array
+
+    arguments, auxiliary = symbol._variables(auxiliary=False), symbol._variables(auxiliary=True)
+    args = [allocate(n, shared_args, True) for n in arguments]
+    grads = [allocate(n, shared_grads, False) if r != "null" else None for n, r in zip(arguments, requests)]
+    aux_shared = {} if shared_exec is None else shared_exec.aux_dict
+    auxes = [allocate(n, aux_shared, False) for n in auxiliary]
+    return Executor(symbol, ctx, args, grads, requests, auxes, shared=shared_exec)
+
+
+def _default_dtypes(
+    order: Sequence[Node], variables: Sequence[Node], type_dict: Mapping[str, Any]
+) -> dict[Node, list[torch.dtype]]:
+    """Types of all values; a variable about which nothing is said or implied is float32."""
+    given = {n: as_torch(type_dict[n.name]) for n in variables if n.name in type_dict}
+    dtypes = infer_dtypes(order, given)
+    undecided = [n for n in variables if dtypes[n][0] is None]
+    if undecided:
+        given.update(dict.fromkeys(undecided, torch.float32))
+        dtypes = infer_dtypes(order, given)
+    return dtypes  # type: ignore[return-value]
+
+
+def bind(
+    symbol: Symbol,
+    ctx: Context,
+    args: Any,
+    args_grad: Any = None,
+    grad_req: Any = "write",
+    aux_states: Any = None,
+    group2ctx: Mapping[str, Context] | None = None,
+    shared_exec: Executor | None = None,
+) -> Executor:
+    """Bind to the caller's arrays, given as lists in list order or as dicts by name.
+
+    ``args`` and ``aux_states`` must be complete (extra keys of a dict are ignored); ``args_grad`` may leave out
+    arguments, which then get no gradient.
+    """
+    if not isinstance(ctx, Context):
+        raise TypeError(f"Context type error: expected a Context such as {cpu()}, not {ctx!r}")
+    _check_groups(ctx, group2ctx)
+    names, states = symbol.list_arguments(), symbol.list_auxiliary_states()
+    _refuse_duplicates(symbol, "arg_names.size() == in_args_map.size()")
+    arg_arrays = _in_order("args", args, names, required=True)
+    grad_arrays = _in_order("args_grad", args_grad, names, required=False)
+    aux_arrays = _in_order("aux_states", aux_states if aux_states is not None else [], states, required=True)
+    requests = _requests(grad_req, names)
+    return Executor(symbol, ctx, arg_arrays, grad_arrays, requests, aux_arrays, shared=shared_exec)  # type: ignore[arg-type]
+
+
+def _in_order(what: str, arrays: Any, names: Sequence[str], required: bool) -> list[NDArray | None]:
+    """``arrays`` (list or dict) as a list in the order of ``names``."""
+    if arrays is None:
+        listed: list[NDArray | None] = [None] * len(names)
+    elif isinstance(arrays, Mapping):
+        missing = [name for name in names if name not in arrays]
+        if missing and required:
+            raise ValueError(f"key `{missing[0]}` is missing in `{what}`")
+        listed = [arrays.get(name) for name in names]
+    elif isinstance(arrays, (list, tuple)):
+        if len(arrays) != len(names):
+            raise ValueError(
+                f"Length of {what} does not match the number of arguments: {len(arrays)} given, {len(names)} expected"
+            )
+        listed = list(arrays)
+    else:
+        raise TypeError(f"Only accept list of NDArrays or dict of str to NDArray as {what}, not {type(arrays).__name__}")
+    for name, array in zip(names, listed):
+        if not isinstance(array, NDArray) and not (array is None and not required):
+            raise TypeError(f"`{what}` must hold NDArrays: {name} is {array!r}")
+    return listed

@@ -1,0 +1,412 @@
+"""Executor: a symbol bound to arrays. Binding decides everything; running only runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..base import MXNetError
+from ..context import Context
+from ..graph.node import Entry, Node, execution_order, post_order
+from ..graph.symbol import Symbol
+from ..ndarray import NDArray
+from ..ops.shapes import is_known, product
+from ..passes.gradient import Gradient, build_gradient
+from ..passes.infer import infer_dtypes, infer_shapes
+from ..passes.plan import Kept, Store, plan_memory
+from ..passes.simplify import simplify
+from ..generators import generator
+from .program import Program
+
+__all__ = ["Executor", "MemoryPlan", "require_complete"]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes an executor holds, and what its arena would be without sharing."""
+
+    arguments: int
+    gradients: int
+    auxiliary: int
+    outputs: int
+    arena: int
+    arena_without_sharing: int
+    arena_lower_bound: int
+
+    @property
+    def total(self) -> int:
+        return self.arguments + self.gradients + self.auxiliary + self.outputs + self.arena
+
+    def __str__(self) -> str:
+        rows = [
+            ("arguments", self.arguments),
+            ("gradients", self.gradients),
+            ("auxiliary states", self.auxiliary),
+            ("outputs", self.outputs),
+            ("arena", self.arena),
+            ("total", self.total),
+            ("arena without sharing", self.arena_without_sharing),
+            ("arena lower bound", self.arena_lower_bound),
+        ]
+        return "\n".join(f"{name:<22} {size / 2**20:10.3f} MiB" for name, size in rows)
+
+
+class Executor:
+    """A graph with all its memory and kernels, ready to run any number of times.
+
+    ``arg_arrays``, ``grad_arrays`` and ``aux_arrays`` are in the symbol's list order and belong to the caller as much
+    as to the executor: what is written into them is what the next :meth:`forward` reads. ``outputs`` are the same
+    arrays after every run. Made by :meth:`Symbol.bind` and :meth:`Symbol.simple_bind`.
+    """
+
+    def __init__(
+        self,
+        symbol: Symbol,
+        ctx: Context,
+        arg_arrays: Sequence[NDArray],
+        grad_arrays: Sequence[NDArray | None],
+        grad_req: Sequence[str],
+        aux_arrays: Sequence[NDArray],
+        shared: Executor | None = None,
+    ) -> None:
+        self._symbol = symbol
+        self._ctx = ctx
+        self._device = ctx.device
+        self._arguments = symbol._variables(auxiliary=False)
+        self._auxiliary = symbol._variables(auxiliary=True)
+        self.arg_arrays = list(arg_arrays)
+        self.grad_arrays = list(grad_arrays)
+        self.aux_arrays = list(aux_arrays)
+        self._reqs = list(grad_req)
+        self._shared = shared
+        self._monitor: Callable[[bytes, NDArray], None] | None = None
+        self._monitor_inputs = False
+        self._is_train = False
+        self._check_arrays()
+        self._differentiate()
+        self._build(simplified=True)
+
+    # ---- binding ----------------------------------------------------------------------------------------------
+
+    def _check_arrays(self) -> None:
+        for node, array in zip((*self._arguments, *self._auxiliary), (*self.arg_arrays, *self.aux_arrays)):
+            if 0 in array.shape:
+                raise MXNetError(f"Cannot bind {node.name}: its shape {array.shape} holds no elements")
+            if array.tensor.device != self._device:
+                raise MXNetError(f"Cannot bind {node.name}: it is on {array.context}, the executor on {self._ctx}")
+        for node, array, grad in zip(self._arguments, self.arg_arrays, self.grad_arrays):
+            if grad is not None and grad.shape != array.shape:
+                raise MXNetError(
+                    f"The gradient array of {node.name} has shape {grad.shape}, but the argument has {array.shape}"
+                )
+
+    def _differentiate(self) -> None:
+        """Infer the forward graph, and make the graph of the gradients that are asked for."""
+        variables = (*self._arguments, *self._auxiliary)
+        arrays = (*self.arg_arrays, *self.aux_arrays)
+        order = post_order(self._symbol.entries)
+        shapes = infer_shapes(order, {n: a.shape for n, a in zip(variables, arrays)})
+        dtypes = infer_dtypes(order, {n: a.tensor.dtype for n, a in zip(variables, arrays)})
+        for node, array in zip(variables, arrays):
+            if shapes[node][0] != array.shape:
+                raise MXNetError(
+                    f"Shape of {node.name} is {array.shape}, but the graph asks for {shapes[node][0]}"
+                )
+        require_complete(order, shapes, dtypes)
+        wanted = [n for n, g, r in zip(self._arguments, self.grad_arrays, self._reqs) if g is not None and r != "null"]
+        self._gradient: Gradient = build_gradient(self._symbol.entries, wanted)
+        self.outputs = [
+            NDArray(torch.empty(shapes[e.node][e.index], dtype=dtypes[e.node][e.index], device=self._device), self._ctx)
+            for e in self._symbol.entries
+        ]
+        self._head_gradients = [
+            None if entry is None else NDArray(torch.zeros_like(output.tensor), self._ctx)
+            for entry, output in zip(self._gradient.head_gradients, self.outputs)
+        ]
+
+    def _build(self, simplified: bool) -> None:
+        """Plan memory and make the program; without simplification every node of the symbol is really run."""
+        gradient_of = self._gradient.of
+        heads = list(self._symbol.entries)
+        results = [*heads, *gradient_of.values()]
+        if simplified:
+            results = simplify(results)
+        heads, gradients = results[: len(heads)], dict(zip(gradient_of, results[len(heads) :]))
+        self._simplified_heads = heads
+
+        order = execution_order(results)
+        in_forward = set(post_order(heads))
+        arrays = {Kept(n): a for n, a in zip((*self._arguments, *self._auxiliary), (*self.arg_arrays, *self.aux_arrays))}
+        for entry, array in zip(self._gradient.head_gradients, self._head_gradients):
+            if entry is not None:
+                arrays[Kept(entry.node)] = array
+        known = set(order)
+        given = {kept.key: array for kept, array in arrays.items() if kept.key in known}
+        shapes = infer_shapes(order, {n: a.shape for n, a in given.items()})
+        dtypes = infer_dtypes(order, {n: a.tensor.dtype for n, a in given.items()})
+        require_complete(order, shapes, dtypes)
+
+        stores = []
+        for i, (entry, output) in enumerate(zip(heads, self.outputs)):
+            arrays[Kept(("output", i))] = output
+            stores.append(Store(entry, Kept(("output", i))))
+        gradient_stores = []
+        for node, grad, req in zip(self._arguments, self.grad_arrays, self._reqs):
+            if node in gradients:
+                arrays[Kept(("gradient", node))] = grad
+                gradient_stores.append(Store(gradients[node], Kept(("gradient", node)), req == "add"))
+
+        def num_bytes(entry: Entry) -> int:
+            return product(shapes[entry.node][entry.index]) * dtypes[entry.node][entry.index].itemsize
+
+        def same_type(a: Entry, b: Entry) -> bool:
+            return dtypes[a.node][a.index] == dtypes[b.node][b.index]
+
+        plan = plan_memory(
+            [n for n in order if n in in_forward],
+            [n for n in order if n not in in_forward],
+            stores,
+            gradient_stores,
+            num_bytes,
+            same_type,
+        )
+        self._program = Program(
+            plan,
+            {kept: array.tensor for kept, array in arrays.items()},
+            shapes,
+            dtypes,
+            self._device,
+            generator(self._device),
+            None if self._shared is None else self._shared._program.arena,
+        )
+
+    # ---- running ----------------------------------------------------------------------------------------------
+
+    def forward(self, is_train: bool = False, **kwargs: Any) -> list[NDArray]:
+        """Compute the outputs from what the argument arrays hold; keywords are copied into the arguments first.
+
+        Raises TypeError for a keyword that is no argument, ValueError for an array of another shape.
+        """
+        if kwargs:
+            self._copy_inputs(kwargs)
+        self._is_train = bool(is_train)
+        if self._monitor is not None:
+            self._program.run_watched(self._is_train, self._report)
+        else:
+            for call in self._program.forward[self._is_train]:
+                call()
+        return self.outputs
+
+    def _copy_inputs(self, values: Mapping[str, Any]) -> None:
+        arguments = self.arg_dict
+        for name, value in values.items():
+            if name not in arguments:
+                raise TypeError(f"Unknown argument {name}; the arguments are {list(arguments)}")
+            if not isinstance(value, (NDArray, np.ndarray)):
+                raise ValueError(f"only accept keyword argument of NDArrays and numpy.ndarray, got {name}={value!r}")
+            if tuple(value.shape) != arguments[name].shape:
+                raise ValueError(
+                    f"Shape not match! Argument {name}, need: {arguments[name].shape}, received: {tuple(value.shape)}"
+                )
+        for name, value in values.items():
+            source = value.tensor if isinstance(value, NDArray) else torch.from_numpy(np.ascontiguousarray(value))
+            arguments[name].tensor.copy_(source)
+
+    def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
+        """Compute the gradients of the last forward into ``grad_arrays`` as ``grad_req`` says.
+
+        ``out_grads`` are the gradients of the outputs: an array, a list, or a dict by output name. They are needed
+        unless every output is a loss.
+        """
+        self._take_head_gradients(out_grads)
+        for call in self._program.backward[self._is_train]:
+            call()
+
+    def _take_head_gradients(self, out_grads: Any) -> None:
+        needed = [i for i, array in enumerate(self._head_gradients) if array is not None]
+        if out_grads is None:
+            if needed:
+                raise MXNetError(
+                    "Because the last operator is not Loss function, head_gradient is required when calling backward. "
+                    f"Outputs that need one: {[self._symbol.list_outputs()[i] for i in needed]}. If you are attempting "
+                    "to minimize the output as an objective, please modify your network and pass it through the "
+                    "make_loss symbol."
+                )
+            return
+        if isinstance(out_grads, (NDArray, np.ndarray)):
+            out_grads = [out_grads]
+        elif isinstance(out_grads, dict):
+            out_grads = [out_grads.get(name) for name in self._symbol.list_outputs()]
+        if len(out_grads) != len(self.outputs):
+            raise MXNetError(f"backward got {len(out_grads)} head gradients for {len(self.outputs)} outputs")
+        for i in needed:
+            value, target = out_grads[i], self._head_gradients[i]
+            if value is None:
+                raise MXNetError(f"The head gradient of output {self._symbol.list_outputs()[i]} is required")
+            source = value.tensor if isinstance(value, NDArray) else torch.as_tensor(np.asarray(value))
+            if tuple(source.shape) != target.shape:  # type: ignore[union-attr]
+                raise MXNetError(
+                    f"The head gradient of {self._symbol.list_outputs()[i]} has shape {tuple(source.shape)}, "
+                    f"expected {target.shape}"  # type: ignore[union-attr]
+                )
+            target.tensor.copy_(source)  # type: ignore[union-attr]
+
+    # ---- looking inside ----------------------------------------------------------------------------------------
+
+    def set_monitor_callback(self, callback: Callable[[bytes, NDArray], None] | None, monitor_all: bool = False) -> None:
+        """Have ``callback(name, array)`` called with every inner value of each forward; None to stop.
+
+        With ``monitor_all`` the inputs of each operator are shown too. The program is rebuilt so that every node of
+        the symbol is really computed, and again when the callback is taken away.
+        """
+        self._monitor, self._monitor_inputs = callback, monitor_all
+        self._build(simplified=callback is None)
+
+    def _report(self, node: Node) -> None:
+        assert self._monitor is not None and node.op is not None
+        if self._monitor_inputs:
+            for name, entry in zip(node.op.input_names(node.params), node.inputs):
+                if entry.node.is_variable:
+                    self._show(entry.node.name, entry)
+                self._show(f"{node.name}_{name}", entry)
+        for i in range(node.num_visible_outputs):
+            self._show(node.output_name(i), Entry(node, i))
+
+    def _show(self, name: str, entry: Entry) -> None:
+        assert self._monitor is not None
+        self._monitor(name.encode(), NDArray(self._program.array(entry), self._ctx))
+
+    @property
+    def arg_dict(self) -> dict[str, NDArray]:
+        """Argument arrays by name."""
+        return {node.name: array for node, array in zip(self._arguments, self.arg_arrays)}
+
+    @property
+    def grad_dict(self) -> dict[str, NDArray | None]:
+        """Gradient arrays by argument name; None where none was asked for."""
+        return {node.name: array for node, array in zip(self._arguments, self.grad_arrays)}
+
+    @property
+    def aux_dict(self) -> dict[str, NDArray]:
+        """Auxiliary state arrays by name."""
+        return {node.name: array for node, array in zip(self._auxiliary, self.aux_arrays)}
+
+    @property
+    def output_dict(self) -> dict[str, NDArray]:
+        """Output arrays by name."""
+        return dict(zip(self._symbol.list_outputs(), self.outputs))
+
+    @property
+    def _grad_req(self) -> dict[str, str]:
+        return {node.name: req for node, req in zip(self._arguments, self._reqs)}
+
+    def memory_plan(self) -> MemoryPlan:
+        """What this executor holds in memory, exactly, by kind."""
+
+        def total(arrays: Sequence[NDArray | None]) -> int:
+            return sum(a.tensor.numel() * a.tensor.element_size() for a in arrays if a is not None)
+
+        plan = self._program.plan
+        return MemoryPlan(
+            total(self.arg_arrays),
+            total(self.grad_arrays),
+            total(self.aux_arrays),
+            total(self.outputs) + total(self._head_gradients),
+            plan.arena_bytes,
+            plan.unshared_bytes,
+            plan.lower_bound,
+        )
+
+    def debug_str(self) -> str:
+        """The symbol's listing and the memory it was given."""
+        total = self.memory_plan().total
+        return f"{self._symbol.debug_str()}Total {total // 2**20} MB allocated\nTotal 0 TempSpace resource requested\n"
+
+    def get_optimized_symbol(self) -> Symbol:
+        """The forward graph as it really runs."""
+        return Symbol(self._simplified_heads)
+
+    # ---- parameters and other shapes --------------------------------------------------------------------------
+
+    def copy_params_from(
+        self,
+        arg_params: Mapping[str, NDArray],
+        aux_params: Mapping[str, NDArray] | None = None,
+        allow_extra_params: bool = False,
+    ) -> None:
+        """Copy values into arguments and auxiliary states by name, casting to their types.
+
+        ValueError for a name the executor does not have, unless ``allow_extra_params``; nothing is copied then.
+        """
+        pairs = []
+        for values, own, kind in (
+            (arg_params, self.arg_dict, "arguments"),
+            (aux_params or {}, self.aux_dict, "auxiliary states"),
+        ):
+            for name, array in values.items():
+                if name in own:
+                    if tuple(array.shape) != own[name].shape:
+                        raise ValueError(f"{name} has shape {tuple(array.shape)}, but the executor has {own[name].shape}")
+                    pairs.append((own[name], array))
+                elif not allow_extra_params:
+                    raise ValueError(f'Find name "{name}" that is not in the {kind}')
+        for target, source in pairs:
+            target.tensor.copy_(source.tensor)
+
+    def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: Shape) -> Executor:
+        """An executor for other input shapes that shares the arrays whose shapes stay.
+
+        Arrays that shrink keep their memory; one that would grow needs ``allow_up_sizing``; one that changes without
+        being named in ``kwargs`` needs ``partial_shaping``.
+        """
+        order = post_order(self._symbol.entries)
+        known = {n.name for n in self._arguments}
+        for name in kwargs:
+            if name not in known:
+                raise MXNetError(f"reshape got shape of unknown argument {name}; the arguments are {sorted(known)}")
+        given = {n: tuple(kwargs[n.name]) for n in self._arguments if n.name in kwargs}
+        shapes = infer_shapes(order, given)
+
+        def resized(node: Node, array: NDArray | None, name: str) -> NDArray | None:
+            shape = shapes[node][0]
+            if array is None or shape == array.shape:
+                return array
+            if not is_known(shape):
+                raise MXNetError(f"Cannot decide the shape of {name} from {kwargs}")
+            if node.name not in kwargs and not partial_shaping:
+                raise MXNetError(
+                    f"Shape of unspecified array {name} changed from {array.shape} to {shape}. This can cause the new "
+                    "executor to not share parameters with the old one. Please check for error in the network. If this "
+                    "is intended, set partial_shaping=True to suppress this warning."
+                )
+            size = product(shape)  # type: ignore[arg-type]
+            if size <= array.tensor.numel():
+                return NDArray(array.tensor.reshape(-1)[:size].view(shape), array.context)
+            if not allow_up_sizing:
+                raise MXNetError(
+                    f"New shape of {name}: {shape} is larger than original {array.shape}. First making a big executor "
+                    "and then down sizing it is more efficient than the reverse. If you really want to up size, set "
+                    "allow_up_sizing=True to enable allocation of new arrays."
+                )
+            return NDArray(torch.zeros(shape, dtype=array.tensor.dtype, device=self._device), array.context)
+
+        args = [resized(n, a, f"arg: {n.name}") for n, a in zip(self._arguments, self.arg_arrays)]
+        grads = [resized(n, a, f"gradient of arg: {n.name}") for n, a in zip(self._arguments, self.grad_arrays)]
+        auxes = [resized(n, a, f"aux: {n.name}") for n, a in zip(self._auxiliary, self.aux_arrays)]
+        return Executor(self._symbol, self._ctx, args, grads, self._reqs, auxes, shared=self)  # type: ignore[arg-type]
+
+
+def require_complete(order: Sequence[Node], shapes: Mapping[Node, Any], dtypes: Mapping[Node, Any]) -> None:
+    """MXNetError naming a value whose shape or type inference could not decide."""
+    for node in order:
+        for i in range(node.num_outputs):
+            if not is_known(shapes[node][i]):
+                raise MXNetError(f"Cannot decide the shape of {node.output_name(i)}: known is {shapes[node][i]}")
+            if dtypes[node][i] is None:
+                raise MXNetError(f"Cannot decide the type of {node.output_name(i)}")

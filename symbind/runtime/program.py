@@ -1,0 +1,104 @@
+"""A plan made runnable: every value a fixed array, every step a call without arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from ..base import MXNetError
+from ..graph.node import Entry, Node
+from ..ops.operator import Environment, Kernel
+from ..passes.plan import InArena, Kept, Plan, Step, Store
+from .arena import ArenaMemory
+from .torch_engine import build_kernel
+
+__all__ = ["Instruction", "Program"]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One step of a program: the call, and what it came from."""
+
+    call: Kernel
+    step: Step
+
+
+class Program:
+    """The two phases of a bound graph, each once for training and once for inference.
+
+    ``forward[is_train]`` and ``backward[is_train]`` are lists of calls; operators that do the same in both modes are
+    the same call in both lists.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        kept: Mapping[Kept, torch.Tensor],
+        shapes: Mapping[Node, list[Shape]],
+        dtypes: Mapping[Node, list[torch.dtype]],
+        device: torch.device,
+        generator: torch.Generator,
+        share: ArenaMemory | None = None,
+    ) -> None:
+        self.plan = plan
+        self.arena = ArenaMemory(plan.arena_bytes, device, share)
+        self._kept = kept
+        self._shapes, self._dtypes = shapes, dtypes
+        self._arrays: dict[Entry, torch.Tensor] = {}
+        environments = {mode: Environment(mode, device, generator) for mode in (True, False)}
+        self.instructions: dict[str, dict[bool, list[Instruction]]] = {}
+        for phase, steps in (("forward", plan.forward), ("backward", plan.backward)):
+            training = [self._instruction(step, environments[True]) for step in steps]
+            inference = [
+                self._instruction(step, environments[False])
+                if isinstance(step, Node) and step.op.mode_dependent  # type: ignore[union-attr]
+                else same
+                for step, same in zip(steps, training)
+            ]
+            self.instructions[phase] = {
+                mode: [i for i in listed if i is not None] for mode, listed in ((True, training), (False, inference))
+            }
+        self.forward = {mode: [i.call for i in listed] for mode, listed in self.instructions["forward"].items()}
+        self.backward = {mode: [i.call for i in listed] for mode, listed in self.instructions["backward"].items()}
+
+    def array(self, entry: Entry) -> torch.Tensor:
+        """The array that holds ``entry`` when its step has run (later steps may reuse the memory)."""
+        found = self._arrays.get(entry)
+        if found is None:
+            shape, dtype = self._shapes[entry.node][entry.index], self._dtypes[entry.node][entry.index]
+            place = Kept(entry.node) if entry.node.is_variable else self.plan.places[entry]
+            if isinstance(place, InArena):
+                found = self.arena.view(place.offset, shape, dtype)
+            else:
+                found = self._kept[place].view(shape)
+            self._arrays[entry] = found
+        return found
+
+    def run_watched(self, is_train: bool, watch: Callable[[Node], None]) -> None:
+        """Run forward, calling ``watch`` with each node whose values have just been computed."""
+        done = {id(i.step): i for i in self.instructions["forward"][is_train]}
+        for step in self.plan.forward:
+            instruction = done.get(id(step))
+            if instruction is not None:
+                instruction.call()
+            if isinstance(step, Node):
+                watch(step)
+
+    def _instruction(self, step: Step, env: Environment) -> Instruction | None:
+        if isinstance(step, Store):
+            source, target = self.array(step.entry), self._kept[step.target]
+            call = partial(target.add_ if step.accumulate else target.copy_, source.view(target.shape))
+            return Instruction(call, step)
+        inputs = [self.array(entry) for entry in step.inputs]
+        outputs = [self.array(Entry(step, i)) for i in range(step.num_outputs)]
+        try:
+            call = build_kernel(step, inputs, outputs, env)  # type: ignore[assignment]
+        except (NotImplementedError, RuntimeError) as error:
+            shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
+            raise MXNetError(f"No kernel for node {step.name} ({step.op.name}) on inputs {shapes}: {error}") from error  # type: ignore[union-attr]
+        return None if call is None else Instruction(call, step)
