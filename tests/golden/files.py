@@ -72,9 +72,10 @@ def _predict(module: Any, batch: Any) -> np.ndarray:
     return module.get_outputs()[0].asnumpy()
 
 
-def _step(module: Any, batch: Any) -> None:
-    module.forward_backward(batch)
+def _step(mx: Any, module: Any, step: int) -> None:
+    module.forward_backward(_batch(mx, step))
     module.update()
+    mx.nd.waitall()  # MXNet lets one read moving averages before the pending backward pass has written them
 
 
 def _parameters(module: Any) -> dict[str, np.ndarray]:
@@ -91,7 +92,7 @@ def train(mx: Any, optimizer: str) -> None:
     module.init_params(arg_params=arguments, allow_missing=True)
     module.init_optimizer(optimizer=optimizer, optimizer_params=OPTIMIZERS[optimizer])
     for step in range(3):
-        _step(module, _batch(mx, step))
+        _step(mx, module, step)
     module.save_checkpoint(str(FOLDER / optimizer), 3, save_optimizer_states=True)
 
 
@@ -102,7 +103,7 @@ def continue_training(mx: Any, optimizer: str) -> dict[str, Any]:
     module.init_optimizer(optimizer=optimizer, optimizer_params=OPTIMIZERS[optimizer])
     loaded, predicted = _parameters(module), _predict(module, _batch(mx, 0))
     for step in (3, 4):
-        _step(module, _batch(mx, step))
+        _step(mx, module, step)
     return {
         "loaded": loaded,
         "predicted": predicted,

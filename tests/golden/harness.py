@@ -115,6 +115,7 @@ def run(mx: Any, symbol: Any, network: Network) -> dict[str, dict[str, np.ndarra
     names = symbol.list_outputs()
     trained = [array.asnumpy() for array in executor.forward(is_train=True)]
     executor.backward([mx.nd.array(head, dtype=head.dtype) for head in head_gradients(trained)])
+    mx.nd.waitall()
     inferred = [array.asnumpy() for array in executor.forward(is_train=False)]
     return {
         "training": dict(zip(names, trained)),

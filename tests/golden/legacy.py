@@ -197,7 +197,10 @@ GRAPHS: dict[str, str] = {
     "0.11: attributes": graph(
         [
             variable("data", attr={"mood": "angry"}),
-            variable("fc_weight", attr={"__lr_mult__": "2", "num_hidden": "3", "__init__": '["normal", {"sigma": 0.1}]'}),
+            variable(
+                "fc_weight",
+                attr={"__lr_mult__": "2", "num_hidden": "3", "__init__": '["normal", {"sigma": 0.1}]'},
+            ),
             variable("fc_bias", attr={"num_hidden": "3"}),
             node(
                 "FullyConnected",

@@ -73,9 +73,7 @@ RUNS |= {
     ),
     "adagrad, other constants": Run("adagrad", {"learning_rate": 0.1, "eps": 1e-2}),
     "adadelta, other constants": Run("adadelta", {"rho": 0.5, "epsilon": 1e-2}),
-    "sgd, begun at 7": Run(
-        "sgd", {"learning_rate": 0.1, "begin_num_update": 7}, schedule={"step": 5, "factor": 0.5}
-    ),
+    "sgd, begun at 7": Run("sgd", {"learning_rate": 0.1, "begin_num_update": 7}, schedule={"step": 5, "factor": 0.5}),
     "sgd, double precision": Run("sgd", {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.1}, dtype="float64"),
     "sgd, half precision with a master copy": Run(
         "sgd", {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.1, "multi_precision": True}, dtype="float16"

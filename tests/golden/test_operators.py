@@ -12,11 +12,10 @@ import symbind as mx
 
 from . import archive
 from .cases import FAMILIES, Case
+from .compare import assert_same
 from .harness import find_operator, observe_inference, wants_gradient
 
-RECORDS = {
-    family: archive.read(Path(__file__).parent / f"operators_{family}.npz") for family in FAMILIES
-}
+RECORDS = {family: archive.read(Path(__file__).parent / f"operators_{family}.npz") for family in FAMILIES}
 
 # Operators with recorded numbers that this package does not have yet.
 NOT_BUILT: set[str] = set()
@@ -73,24 +72,6 @@ def test_description(entry: Case, record: dict[str, Any]) -> None:
     assert symbol.tojson() == record["json"]
     inferred = observe_inference(symbol, entry)
     assert {question: inferred.get(question) for question in record["inference"]} == record["inference"]
-
-
-# How much may differ, relative to the largest number of an array.
-TOLERANCE = {"float16": 2e-3, "float32": 3e-6, "float64": 1e-10}
-
-
-def assert_same(what: str, seen: np.ndarray, recorded: np.ndarray) -> None:
-    assert seen.shape == recorded.shape, f"{what}: shape {seen.shape}, recorded {recorded.shape}"
-    assert seen.dtype == recorded.dtype, f"{what}: {seen.dtype}, recorded {recorded.dtype}"
-    tolerance = TOLERANCE.get(recorded.dtype.name, 0)
-    finite = np.abs(recorded[np.isfinite(recorded)])
-    np.testing.assert_allclose(
-        seen.astype("float64"),
-        recorded.astype("float64"),
-        rtol=2 * tolerance,
-        atol=tolerance * float(finite.max(initial=0)),
-        err_msg=what,
-    )
 
 
 @pytest.mark.parametrize(("entry", "record"), CASES)

@@ -25,12 +25,23 @@ def _dense() -> list[Case]:
         cases.append(layer("Embedding", {"data": indices, "weight": table}, input_dim=4, output_dim=3, **weight))
     cases += [
         layer("Embedding", {"data": exactly([1, 0], "int32"), "weight": table}, input_dim=4, output_dim=3, **weight),
-        layer("Embedding", {"data": exactly([1.9, 0.2]), "weight": table}, input_dim=4, output_dim=3, note="fractions", **weight),
         layer(
-            "Embedding", {"data": exactly([1, 0]), "weight": spread(4, 3, dtype="float64")},
-            input_dim=4, output_dim=3, dtype="float64", **weight,
+            "Embedding",
+            {"data": exactly([1.9, 0.2]), "weight": table},
+            input_dim=4,
+            output_dim=3,
+            note="fractions",
+            **weight,
         ),
-    ]  # fmt: skip
+        layer(
+            "Embedding",
+            {"data": exactly([1, 0]), "weight": spread(4, 3, dtype="float64")},
+            input_dim=4,
+            output_dim=3,
+            dtype="float64",
+            **weight,
+        ),
+    ]
     cases += [
         case("Dropout", spread(2, 3), p=0.0),
         case("Dropout", spread(2, 3), is_train=False),
@@ -164,7 +175,9 @@ def _normalization() -> list[Case]:
         case("LRN", spread(1, 3, 2, 2), nsize=1, alpha=1.0),
     ]
     cases += [
-        retyped(entry, "float64") for entry in first_of_each(cases) if entry.op in ("LayerNorm", "GroupNorm", "L2Normalization")
+        retyped(entry, "float64")
+        for entry in first_of_each(cases)
+        if entry.op in ("LayerNorm", "GroupNorm", "L2Normalization")
     ]
     return cases
 

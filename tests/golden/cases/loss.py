@@ -79,9 +79,13 @@ def _losses() -> list[Case]:
         retyped(case("MakeLoss", values), "float64"),
         case("make_loss", values),
         case("softmax_cross_entropy", {"data": spread(4, 3), "label": exactly([0, 2, 1, 2])}, wrt=("data",)),
-        case("IdentityAttachKLSparseReg", {"data": spread(4, 3, low=0.1, high=0.9), "moving_avg": spread(3, low=0.1, high=0.5)},
-             given=1, sparseness_target=0.2, penalty=0.01),
-    ]  # fmt: skip
+        layer(
+            "IdentityAttachKLSparseReg",
+            {"data": spread(4, 3, low=0.1, high=0.9), "moving_avg": spread(3, low=0.1, high=0.5)},
+            sparseness_target=0.2,
+            penalty=0.01,
+        ),
+    ]
     frames, words = spread(5, 2, 4), exactly([[1, 2], [3, 0]])
     cases += [
         case("CTCLoss", {"data": frames, "label": words}),

@@ -28,8 +28,7 @@ def _reductions() -> list[Case]:
     cases += [case(op, spread(2, 3), axis=1) for op in ("sum_axis", "max_axis", "min_axis")]
     cases += [retyped(entry, dtype) for entry in first_of_each(cases) for dtype in ("float64", "float16")]
     cases += [
-        case(op, exactly([[1, 2, 3], [4, -5, 6]], "int32"), axis=1)
-        for op in ("sum", "mean", "prod", "max", "min")
+        case(op, exactly([[1, 2, 3], [4, -5, 6]], "int32"), axis=1) for op in ("sum", "mean", "prod", "max", "min")
     ]
     for order in (1, 2):
         cases.append(case("norm", spread(2, 3, 4), ord=order))

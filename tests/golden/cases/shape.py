@@ -138,7 +138,9 @@ def _slices() -> list[Case]:
         ),
         case("_slice_assign_scalar", spread(4, 5), scalar=7.5, begin=(1, None), end=(3, 4), wrt=()),
     ]  # fmt: skip
-    cases += [retyped(entry, dtype) for entry in first_of_each(cases) for dtype in ("float64", "int32") if entry.op != "Crop"]
+    cases += [
+        retyped(entry, dtype) for entry in first_of_each(cases) for dtype in ("float64", "int32") if entry.op != "Crop"
+    ]
     return cases
 
 
@@ -188,9 +190,7 @@ def _joins() -> list[Case]:
     for mode in ("constant", "edge", "reflect"):
         value = {"constant_value": 1.5} if mode == "constant" else {}
         cases.append(case("Pad", spread(1, 2, 3, 3), mode=mode, pad_width=(0, 0, 0, 0, 1, 2, 2, 1), **value))
-        cases.append(
-            case("Pad", spread(1, 1, 2, 3, 3), mode=mode, pad_width=(0, 0, 0, 0, 1, 1, 0, 2, 2, 0), **value)
-        )
+        cases.append(case("Pad", spread(1, 1, 2, 3, 3), mode=mode, pad_width=(0, 0, 0, 0, 1, 1, 0, 2, 2, 0), **value))
     cases.append(case("pad", spread(1, 1, 2, 2), mode="constant", pad_width=(0, 0, 0, 0, 1, 1, 1, 1)))
     cases += [retyped(entry, dtype) for entry in first_of_each(cases) for dtype in ("float64", "float16")]
     cases += [retyped(entry, "int32") for entry in first_of_each(cases) if entry.op not in ("Pad", "pad", "where")]
