@@ -1,0 +1,209 @@
+"""``mx.nd.X`` for every operator, made from its declaration: a call infers, allocates, runs, and returns arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from ..base import MXNetError
+from ..context import Context, current_context
+from ..dtype import name_of
+from ..generators import generator
+from ..graph import registry
+from ..graph.compose import attribute_text
+from ..ops.operator import Environment, Operator
+from ..ops.parameter import Params
+from ..ops.shapes import is_known, merge
+from ..ops.signature import FLUENT, bind_arguments, describe, fill_namespaces
+from .ndarray import NDArray
+
+__all__ = ["install", "invoke", "run"]
+
+Result = NDArray | list[NDArray]
+
+
+def invoke(operator: str, *inputs: NDArray, ctx: Context | None = None, out: Any = None, **params: Any) -> Any:
+    """Run the operator called ``operator`` on arrays in declared order."""
+    declared: Any = registry.find(operator)
+    return run(declared, list(inputs), {k: attribute_text(v) for k, v in params.items()}, ctx, out)
+
+
+def run(
+    operator: Operator,
+    given: Sequence[NDArray] | dict[str, NDArray],
+    attrs: dict[str, str],
+    ctx: Context | None = None,
+    out: NDArray | Sequence[NDArray] | None = None,
+) -> Result:
+    """Run ``operator`` once on arrays, by position or by input name; ``attrs`` are its parameters as text.
+
+    Returns the visible outputs: one array, or a list of several; in ``out`` if that is given. Operators that update
+    inputs (moments of an optimizer, say) do so in place. Without inputs the result is on ``ctx``, or on the current
+    context.
+
+    Raises MXNetError if inputs are missing, or shapes or types do not fit, and names the operator.
+    """
+    if operator.variadic is not None:
+        attrs.setdefault(operator.variadic, str(len(given)))
+    params = _parse(operator, tuple(attrs.items()))
+    arrays = _in_order(operator, params, given)
+    context = arrays[0].context if arrays else _context(params, ctx)
+    device = context.device
+    for array in arrays:
+        if array.tensor.device != device:
+            raise MXNetError(
+                f"Operator {operator.name}: inputs are on {context} and {array.context}; move one with as_in_context"
+            )
+    inputs = [array.tensor for array in arrays]
+    targets = _targets(operator, params, out)
+    shapes, dtypes = _infer(operator, params, inputs, targets)
+
+    outputs = []
+    for shape, dtype, target in zip(shapes, dtypes, targets):
+        if target is None or not _may_write(operator, params, target.tensor, inputs, len(outputs)):
+            outputs.append(torch.empty(shape, dtype=dtype, device=device))
+        else:
+            outputs.append(target.tensor)
+    environment = Environment(is_train=False, device=device, generator=generator(device))
+    operator.kernel(params, inputs, outputs, environment)()
+
+    results = []
+    for tensor, target in zip(outputs, targets):
+        if target is None:
+            results.append(NDArray(tensor, context))
+        else:
+            if target.tensor is not tensor:
+                target.tensor.copy_(tensor)
+            results.append(target)
+    visible = results[: operator.num_visible_outputs(params)]
+    return visible[0] if len(visible) == 1 else visible
+
+
+@lru_cache(maxsize=4096)
+def _parse(operator: Operator, attrs: tuple[tuple[str, str], ...]) -> Params:
+    return operator.parse(dict(attrs))
+
+
+def _in_order(operator: Operator, params: Params, given: Sequence[NDArray] | dict[str, NDArray]) -> list[NDArray]:
+    names = operator.input_names(params)
+    if isinstance(given, dict):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise MXNetError(
+                f"Operator {operator.name} takes no input {unknown[0]} with these parameters; it takes {list(names)}"
+            )
+        missing = [name for name in names if name not in given]
+        arrays = [given[name] for name in names if name in given]
+    else:
+        arrays, missing = list(given), list(names[len(given) :])
+    if missing or len(arrays) != len(names):
+        raise MXNetError(
+            f"Operator {operator.name} expects {len(names)} inputs ({', '.join(names)}), but got {len(arrays)} instead"
+        )
+    return arrays
+
+
+def _context(params: Params, ctx: Context | None) -> Context:
+    if ctx is not None:
+        return ctx
+    text = vars(params).get("ctx")
+    return Context.from_string(text) if text else current_context()
+
+
+def _targets(operator: Operator, params: Params, out: Any) -> list[NDArray | None]:
+    """The caller's arrays by output, None where there is none."""
+    total, visible = operator.num_outputs(params), operator.num_visible_outputs(params)
+    if out is None:
+        return [None] * total
+    listed = [out] if isinstance(out, NDArray) else list(out) if isinstance(out, (list, tuple)) else None
+    if listed is None or not all(isinstance(array, NDArray) for array in listed):
+        raise TypeError(f"out of {operator.name} must be an NDArray or a list of them, not {out!r}")
+    if len(listed) not in (visible, total):
+        raise MXNetError(f"Operator {operator.name} has {visible} outputs, but out holds {len(listed)} arrays")
+    return [*listed, *[None] * (total - len(listed))]
+
+
+def _infer(
+    operator: Operator, params: Params, inputs: Sequence[torch.Tensor], targets: Sequence[NDArray | None]
+) -> tuple[list[Any], list[Any]]:
+    """Shapes and element types of all outputs."""
+    known_shapes = [tuple(tensor.shape) for tensor in inputs]
+    wanted_shapes = [None if target is None else target.shape for target in targets]
+    known_dtypes = [tensor.dtype for tensor in inputs]
+    wanted_dtypes = [None if target is None else target.tensor.dtype for target in targets]
+    try:
+        told_inputs, told_outputs = operator.infer_shape(params, list(known_shapes), list(wanted_shapes))
+        for seen, told in zip(known_shapes, told_inputs):
+            merge(seen, told)
+        shapes = [merge(wanted, told) for wanted, told in zip(wanted_shapes, told_outputs)]
+        if not all(map(is_known, shapes)):
+            raise MXNetError(f"the output shapes {shapes} have unknown (0) dimensions")
+        told_inputs, told_outputs = operator.infer_dtype(params, list(known_dtypes), list(wanted_dtypes))
+        for i, (seen, told) in enumerate(zip(known_dtypes, told_inputs)):
+            _same_dtype(told, seen, f"{i}-th input")
+        dtypes = [told or wanted or torch.float32 for told, wanted in zip(told_outputs, wanted_dtypes)]
+        for i, (wanted, told) in enumerate(zip(wanted_dtypes, dtypes)):
+            _same_dtype(told, wanted, f"{i}-th output")
+    except MXNetError as error:
+        names = operator.input_names(params)
+        seen = ", ".join(f"{n}={s} {name_of(t)}" for n, s, t in zip(names, known_shapes, known_dtypes))
+        raise MXNetError(f"Error in operator {operator.name}({seen}): {error}") from error
+    return shapes, dtypes
+
+
+def _same_dtype(expected: torch.dtype | None, got: torch.dtype | None, where: str) -> None:
+    if expected is not None and got is not None and expected != got:
+        raise MXNetError(f"Incompatible attr at {where}: expected {name_of(expected)}, got {name_of(got)}")
+
+
+def _may_write(
+    operator: Operator, params: Params, target: torch.Tensor, inputs: Sequence[torch.Tensor], position: int
+) -> bool:
+    """Whether the kernel may write output ``position`` into ``target`` although inputs may be the same memory."""
+    allowed = {i for i, o in operator.inplace_pairs(params) if o == position}
+    start, stop = target.data_ptr(), target.data_ptr() + target.nbytes
+    for i, tensor in enumerate(inputs):
+        overlaps = tensor.data_ptr() < stop and start < tensor.data_ptr() + tensor.nbytes
+        same = tensor.data_ptr() == start and tensor.nbytes == target.nbytes
+        if overlaps and not (same and i in allowed):
+            return False
+    return True
+
+
+# ---- the functions and methods -------------------------------------------------------------------------------------
+
+
+def make_function(operator: Operator, spelling: str) -> Callable[..., Result]:
+    """The function that runs ``operator``; ``spelling`` is the name it is called by."""
+
+    def function(
+        *args: Any, out: Any = None, name: str | None = None, ctx: Context | str | None = None, **kwargs: Any
+    ) -> Result:
+        # name is accepted because the functions of symbols take it; a result that is no node has none.
+        given, attrs = bind_arguments(operator, lambda value: isinstance(value, NDArray), args, kwargs)
+        context = Context.from_string(ctx) if isinstance(ctx, str) else ctx
+        return run(operator, given, attrs, context, out)
+
+    return function
+
+
+def install(package: ModuleType) -> None:
+    """Fill the package's namespaces, and give NDArray the operators that are its methods."""
+    fill_namespaces(package, make_function)
+    for name in FLUENT:
+        if registry.is_registered(name) and name not in vars(NDArray):
+            operator: Any = registry.find(name)
+            setattr(NDArray, name, _method(operator, name))
+
+
+def _method(operator: Operator, spelling: str) -> Callable[..., Result]:
+    function = make_function(operator, spelling)
+
+    def method(self: NDArray, *args: Any, **kwargs: Any) -> Result:
+        return function(self, *args, **kwargs)
+
+    return describe(method, operator, spelling)

@@ -1,0 +1,348 @@
+"""The array of the imperative API."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..base import MXNetError
+from ..context import Context
+from ..dtype import as_numpy, as_torch, name_of
+from ..graph import registry
+from ..ops.shapes import product
+from .arithmetic import Number, combine, is_number
+from .conversion import as_tensor
+from .indexing import fill, read, write
+
+__all__ = ["NDArray"]
+
+GRAD_REQS = ("null", "write", "add")
+
+
+class NDArray:
+    """An array of numbers of one type on one device: a torch tensor with MXNet's manners.
+
+    ``tensor`` is contiguous and never part of torch's own differentiation. Arrays that share memory come from basic
+    indexing of a contiguous part (``x[1]``, ``x[2:5]``), :meth:`reshape`, :meth:`detach`, and the zero-copy
+    conversions; everything else copies.
+
+    Parameters
+    ----------
+    tensor : the values; taken as they are, without a copy.
+    ctx : the context the array says it is on; that of the tensor's device if None.
+
+    Raises ValueError if the tensor is not contiguous, MXNetError if arrays cannot have its element type.
+    """
+
+    __slots__ = ("__weakref__", "_grad", "_grad_req", "context", "tensor")
+
+    # NumPy leaves operators with one NumPy operand to this class.
+    __array_priority__ = 1000.0
+    __hash__ = object.__hash__
+
+    def __init__(self, tensor: torch.Tensor, ctx: Context | None = None) -> None:
+        if not tensor.is_contiguous():
+            raise ValueError(f"NDArray needs a contiguous tensor, got strides {tensor.stride()}")
+        as_torch(tensor.dtype)
+        self.tensor = tensor.detach() if tensor.requires_grad else tensor
+        if ctx is None:
+            device = tensor.device
+            ctx = Context("gpu", device.index or 0) if device.type == "cuda" else Context("cpu", 0)
+        self.context = ctx
+        self._grad: NDArray | None = None
+        self._grad_req = "null"
+
+    # ---- what it is --------------------------------------------------------------------------------------------
+
+    @property
+    def ctx(self) -> Context:
+        """The same as ``context``."""
+        return self.context
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tensor.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self.tensor.numel()
+
+    @property
+    def ndim(self) -> int:
+        return self.tensor.dim()
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """The NumPy type of the elements, such as ``numpy.float32`` (also for bfloat16, which NumPy lacks)."""
+        return as_numpy(self.tensor.dtype)
+
+    @property
+    def stype(self) -> str:
+        """How the elements are stored."""
+        return "default"
+
+    @property
+    def T(self) -> NDArray:
+        """A copy with the axes reversed."""
+        return NDArray(self.tensor.permute(*reversed(range(self.ndim))).contiguous(), self.context)
+
+    def __repr__(self) -> str:
+        return f"\n{self.asnumpy()}\n<NDArray {'x'.join(map(str, self.shape))} @{self.context}>"
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of an NDArray without dimensions")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[NDArray]:
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        if self.size > 1:
+            raise ValueError("The truth value of an NDArray with multiple elements is ambiguous.")
+        return bool(self.size and self.tensor.item())
+
+    # ---- values out, copies ------------------------------------------------------------------------------------
+
+    def asnumpy(self) -> np.ndarray:
+        """The values as a new NumPy array, which may be written."""
+        tensor = self.tensor.float() if self.tensor.dtype == torch.bfloat16 else self.tensor
+        return (tensor.clone() if tensor.device.type == "cpu" and tensor is self.tensor else tensor.cpu()).numpy()
+
+    def asscalar(self) -> np.generic:
+        """The one element as a NumPy scalar; ValueError if there are more or none."""
+        if self.size != 1:
+            raise ValueError(f"The current array is not a scalar: its shape is {self.shape}")
+        return self.dtype(self.tensor.item())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("NDArray.__array__ always makes a copy; see __dlpack__ for shared memory")
+        array = self.asnumpy()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def copy(self) -> NDArray:
+        """A copy on the same context."""
+        return NDArray(self.tensor.clone(), self.context)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NDArray:
+        return self.copy()
+
+    def copyto(self, other: NDArray | Context) -> NDArray:
+        """Write the values into ``other``, converted to its type, or into a new array on that context.
+
+        Returns the array that was written. MXNetError if the shapes differ, TypeError for any other ``other``.
+        """
+        if isinstance(other, Context):
+            return NDArray(self.tensor.to(other.device, copy=True), other)
+        if not isinstance(other, NDArray):
+            raise TypeError(f"copyto does not support type {type(other)}")
+        if other is self:
+            warnings.warn("You are attempting to copy an array to itself", RuntimeWarning, stacklevel=2)
+        elif other.shape != self.shape:
+            raise MXNetError(f"copyto: an array of shape {self.shape} does not fit one of shape {other.shape}")
+        else:
+            other.tensor.copy_(self.tensor)
+        return other
+
+    def astype(self, dtype: Any, copy: bool = True) -> NDArray:
+        """The values in another type; a copy also for the same type, unless ``copy`` is false."""
+        wanted = as_torch(dtype)
+        if wanted == self.tensor.dtype and not copy:
+            return self
+        return NDArray(self.tensor.to(wanted, copy=True), self.context)
+
+    def as_in_context(self, context: Context) -> NDArray:
+        """The array itself if it is on ``context``, otherwise a copy there."""
+        return self if context == self.context else self.copyto(context)
+
+    def tostype(self, stype: str) -> NDArray:
+        """A copy in another storage; only ``'default'`` is there, MXNetError for others."""
+        if stype != "default":
+            raise MXNetError(f"Storage type {stype!r} is not supported: every array is dense ('default')")
+        return self.copy()
+
+    def wait_to_read(self) -> None:
+        """Return when the values are there. Only work on a GPU goes on in the background."""
+        if self.tensor.is_cuda:
+            torch.cuda.synchronize(self.tensor.device)
+
+    def reshape(self, *shape: Any, reverse: bool = False, **kwargs: Any) -> NDArray:
+        """The same memory under another shape, given as one tuple, as several numbers, or by ``shape=``.
+
+        Beside sizes there are codes: 0 keeps a dimension, -1 is whatever remains, -2 keeps all further dimensions,
+        -3 merges two, and -4 splits one into the two numbers that follow. With ``reverse`` they are read from the
+        right. Raises MXNetError if the shape does not fit.
+        """
+        if kwargs.keys() - {"shape"}:
+            unknown = ", ".join(kwargs.keys() - {"shape"})
+            raise TypeError(f"Got unknown keywords in reshape: {unknown}. Accepted are 'shape' and 'reverse'.")
+        wanted = kwargs.get("shape", shape[0] if len(shape) == 1 else shape)
+        wanted = tuple(wanted) if isinstance(wanted, Sequence) else (wanted,)
+        if not wanted:
+            raise ValueError("Shape must be provided.")
+        if product(wanted) != self.size or min(wanted) <= 0:
+            wanted = self._decode_shape(wanted, reverse)
+        return NDArray(self.tensor.view(wanted), self.context)
+
+    def _decode_shape(self, codes: tuple[int, ...], reverse: bool) -> tuple[int, ...]:
+        operator: Any = registry.find("Reshape")
+        params = operator.parse({"shape": str(codes), "reverse": str(reverse)})
+        _, (decoded,) = operator.infer_shape(params, [self.shape], [None])
+        if product(decoded) != self.size:
+            raise MXNetError(f"Cannot reshape array of shape {self.shape} into shape {codes}")
+        return decoded
+
+    # ---- parts -------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> NDArray:
+        """A part of the array, by NumPy's rules; see :mod:`symbind.ndarray.indexing`."""
+        return NDArray(read(self.tensor, key), self.context)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Write a number, or anything that makes an array and broadcasts to the part, into a part of the array."""
+        if isinstance(value, NDArray):
+            write(self.tensor, key, value.tensor)
+        elif is_number(value):
+            fill(self.tensor, key, value)
+        elif isinstance(value, (np.ndarray, list, tuple, range)):
+            write(self.tensor, key, as_tensor(value))
+        else:
+            raise TypeError(f"NDArray does not support assignment with non-array-like object of {type(value)}")
+
+    # ---- gradients ---------------------------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> NDArray | None:
+        """The gradient buffer that :meth:`attach_grad` made, or None."""
+        return self._grad
+
+    def attach_grad(self, grad_req: str = "write") -> None:
+        """Make a gradient buffer of zeros; ``grad_req`` says whether gradients overwrite it or add to it."""
+        if grad_req not in GRAD_REQS:
+            raise ValueError(f"grad_req must be one of {GRAD_REQS}, not {grad_req!r}")
+        self._grad = NDArray(torch.zeros_like(self.tensor), self.context)
+        self._grad_req = grad_req
+
+    def detach(self) -> NDArray:
+        """The same memory without a gradient."""
+        return NDArray(self.tensor, self.context)
+
+    # ---- to and from other libraries ---------------------------------------------------------------------------
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.tensor.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self.tensor.__dlpack_device__()
+
+    def to_dlpack_for_read(self) -> Any:
+        """A DLPack capsule of the memory, which the receiver must not write."""
+        self.wait_to_read()
+        return torch.utils.dlpack.to_dlpack(self.tensor)
+
+    def to_dlpack_for_write(self) -> Any:
+        """A DLPack capsule of the memory, which the receiver may write."""
+        return self.to_dlpack_for_read()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.asnumpy(), name_of(self.tensor.dtype), str(self.context))
+
+    # ---- arithmetic --------------------------------------------------------------------------------------------
+
+    def _combined(self, function: str, other: Any, reverse: bool = False, out: torch.Tensor | None = None) -> NDArray:
+        """``function(self, other)``, or the other way round. TypeError unless ``other`` is an array or a number."""
+        if isinstance(other, NDArray):
+            operand: torch.Tensor | Number = other.tensor
+        elif is_number(other):
+            operand = other
+        else:
+            raise TypeError(f"type {type(other)} not supported: an operand must be an NDArray or a number")
+        left, right = (operand, self.tensor) if reverse else (self.tensor, operand)
+        result = combine(function, left, right, out)
+        return self if out is not None else NDArray(result, self.context)
+
+    def __add__(self, other: Any) -> NDArray:
+        return self._combined("add", other)
+
+    __radd__ = __add__
+
+    def __iadd__(self, other: Any) -> NDArray:
+        return self._combined("add", other, out=self.tensor)
+
+    def __sub__(self, other: Any) -> NDArray:
+        return self._combined("sub", other)
+
+    def __rsub__(self, other: Any) -> NDArray:
+        return self._combined("sub", other, reverse=True)
+
+    def __isub__(self, other: Any) -> NDArray:
+        return self._combined("sub", other, out=self.tensor)
+
+    def __mul__(self, other: Any) -> NDArray:
+        return self._combined("mul", other)
+
+    __rmul__ = __mul__
+
+    def __imul__(self, other: Any) -> NDArray:
+        return self._combined("mul", other, out=self.tensor)
+
+    def __truediv__(self, other: Any) -> NDArray:
+        return self._combined("div", other)
+
+    def __rtruediv__(self, other: Any) -> NDArray:
+        return self._combined("div", other, reverse=True)
+
+    def __itruediv__(self, other: Any) -> NDArray:
+        return self._combined("div", other, out=self.tensor)
+
+    def __mod__(self, other: Any) -> NDArray:
+        return self._combined("mod", other)
+
+    def __rmod__(self, other: Any) -> NDArray:
+        return self._combined("mod", other, reverse=True)
+
+    def __imod__(self, other: Any) -> NDArray:
+        return self._combined("mod", other, out=self.tensor)
+
+    def __pow__(self, other: Any) -> NDArray:
+        return self._combined("power", other)
+
+    def __rpow__(self, other: Any) -> NDArray:
+        return self._combined("power", other, reverse=True)
+
+    def __neg__(self) -> NDArray:
+        return self._combined("mul", -1)
+
+    def __abs__(self) -> NDArray:
+        return NDArray(self.tensor.abs(), self.context)
+
+    def __eq__(self, other: object) -> NDArray:  # type: ignore[override]
+        return self._combined("equal", other)
+
+    def __ne__(self, other: object) -> NDArray:  # type: ignore[override]
+        return self._combined("not_equal", other)
+
+    def __gt__(self, other: Any) -> NDArray:
+        return self._combined("greater", other)
+
+    def __ge__(self, other: Any) -> NDArray:
+        return self._combined("greater_equal", other)
+
+    def __lt__(self, other: Any) -> NDArray:
+        return self._combined("lesser", other)
+
+    def __le__(self, other: Any) -> NDArray:
+        return self._combined("lesser_equal", other)
+
+
+def _unpickle(values: np.ndarray, dtype: str, place: str) -> NDArray:
+    context = Context.from_string(place)
+    return NDArray(torch.tensor(values, dtype=as_torch(dtype), device=context.device), context)
