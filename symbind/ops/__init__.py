@@ -4,4 +4,17 @@ Importing this room registers them all; nothing else is exported. The language o
 :mod:`symbind.ops.operator`.
 """
 
-from . import creation, elementwise, indexing, joining, matrix, reduce, scalar, shape, slicing, unary  # noqa: F401
+from . import (
+    broadcast,
+    creation,
+    elementwise,
+    indexing,
+    joining,
+    matrix,
+    random,
+    reduce,
+    scalar,
+    shape,
+    slicing,
+    unary,
+)

@@ -10,7 +10,7 @@ import torch
 
 from .operator import Kernel
 
-__all__ = ["KernelBuilder", "direct", "through_float64"]
+__all__ = ["KernelBuilder", "direct", "nothing", "scalar_like", "through_float64"]
 
 #: ``builder(*inputs, out)`` returns the call that computes ``out`` from the inputs.
 KernelBuilder = Callable[..., Kernel]
@@ -44,3 +44,18 @@ def through_float64(function: Callable[..., torch.Tensor]) -> KernelBuilder:
         return run
 
     return build
+
+
+def nothing() -> None:
+    """The kernel of an output that is in its place already."""
+
+
+def scalar_like(value: float, array: torch.Tensor) -> torch.Tensor:
+    """``value`` as a tensor without dimensions, of the type and device of ``array``.
+
+    Whole numbers are cut and wrapped as in C. torch starts calls with such tensors faster than with Python numbers.
+    """
+    number = torch.tensor(value, dtype=torch.float64, device=array.device)
+    if not array.is_floating_point():
+        number = number.to(torch.int64)
+    return number.to(array.dtype)

@@ -13,6 +13,7 @@ import torch
 
 from ..graph.symbol import Symbol, apply
 from .elementwise import PAIR_FUNCTIONS
+from .kernels import scalar_like
 from .operator import ZERO, Operator, Sample, register
 from .parameter import Bool, Float, Param
 from .shapes import same_shape
@@ -55,9 +56,6 @@ class ScalarOperator(Operator):
     def is_differentiable(self) -> bool:
         return not self.zero_gradient
 
-    def inplace_pairs(self, p):
-        return self.inplace if p.is_int else ()
-
     def infer_shape(self, p, inputs, outputs):
         return same_shape(inputs, outputs)
 
@@ -73,7 +71,7 @@ class ScalarOperator(Operator):
 
     def kernel(self, p, inputs, outputs, env):
         data, out = inputs[0], outputs[0]
-        scalar = _scalar_like(p.scalar, out)
+        scalar = scalar_like(p.scalar, out)
         if data.dtype == out.dtype:
             return self._compute(data, scalar, out)
         compute = self._compute(out, scalar, out)
@@ -94,15 +92,6 @@ class PowerScalar(ScalarOperator):
             # torch has quick ways for squares, roots and inverses, but takes them for Python numbers only.
             return partial(torch.pow, data, scalar.item(), out=out)
         return super()._compute(data, scalar, out)
-
-
-def _scalar_like(value: float, array: torch.Tensor) -> torch.Tensor:
-    """``value`` as a tensor without dimensions: torch starts calls with those faster than with Python numbers."""
-    number = torch.tensor(value, dtype=torch.float64, device=array.device)
-    if not array.is_floating_point():
-        # int64 cuts the fraction and wraps what does not fit, as C does.
-        number = number.to(torch.int64)
-    return number.to(array.dtype)
 
 
 def _power_gradient(scalar: float, x: Symbol, y: Symbol, dy: Symbol) -> Symbol:
