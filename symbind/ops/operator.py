@@ -125,6 +125,8 @@ class Operator:
     mode_dependent: bool = False
     #: A loss: its gradient is that of the loss it names, whatever head gradient reaches it.
     ignores_head_gradient: bool = False
+    #: Its gradient is chosen, not derived (straight-through estimators): finite differences do not show it.
+    has_surrogate_gradient: bool = False
     #: Its gradient with respect to every input is zero.
     zero_gradient: bool = False
     #: Saved files leave it out (automatic precision casts).
@@ -241,7 +243,8 @@ class Operator:
 
     @property
     def doc(self) -> str:
-        return type(self).__doc__ or ""
+        """What it computes: the class's docstring, or that of an instance of a family."""
+        return self.__doc__ or ""
 
     def __repr__(self) -> str:
         return f"<Operator {self.name}>"

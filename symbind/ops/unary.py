@@ -243,6 +243,7 @@ class Copy(Operator):
 
     name = "_copy"
     aliases = ("identity",)
+    identity = True
     alias = ((0, 0),)
     samples = (Sample((2, 3)),)
 
