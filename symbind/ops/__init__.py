@@ -6,15 +6,20 @@ Importing this room registers them all; nothing else is exported. The language o
 
 from . import (
     broadcast,
+    coordinates,
     creation,
     elementwise,
     indexing,
     joining,
     matrix,
+    padding,
     random,
     reduce,
     scalar,
+    sequence,
     shape,
     slicing,
+    sorting,
+    tiling,
     unary,
 )

@@ -10,7 +10,7 @@ import torch
 from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Operator, Sample, register
-from .parameter import Bool, Int, Param
+from .parameter import Bool, Int, Param, Shape
 from .shapes import merge, normalize_axis
 
 __all__: list[str] = []
@@ -22,7 +22,13 @@ def _with(shape, axis: int, length: int):
 
 
 def _without(shape, axis: int):
+    """``shape`` without ``axis``."""
     return (*shape[:axis], *shape[axis + 1 :])
+
+
+def _inserted(shape, axis: int, length: int = 1):
+    """``shape`` with ``length`` put in at ``axis``; None stays None."""
+    return None if shape is None else (*shape[:axis], length, *shape[axis:])
 
 
 # ---- joining along an axis -----------------------------------------------------------------------------------------
@@ -51,7 +57,7 @@ def _infer_joined(parts, whole, dim: int):
 
 
 class _Joining(Operator):
-    """What :class:`Concat` and its gradient have in common."""
+    """The parameters of :class:`Concat` and of its gradient."""
 
     num_args = Param(Int, doc="Number of arrays that are joined")
     dim = Param(Int, 1, "Axis along which they are joined")
@@ -129,8 +135,7 @@ class Stack(Operator):
         if part is None and whole is None:
             return inputs, outputs
         axis = normalize_axis(p.axis, len(whole) if part is None else len(part) + 1)
-        if part is not None:
-            whole = merge(whole, (*part[:axis], p.num_args, *part[axis:]))
+        whole = merge(whole, _inserted(part, axis, p.num_args))
         return [_without(whole, axis)] * p.num_args, [whole]
 
     def gradient(self, p, x, y, dy):
@@ -181,8 +186,8 @@ class SliceChannel(Operator):
             return inputs, outputs
         rank = len(data) if data is not None else len(part) + p.squeeze_axis
         axis = normalize_axis(p.axis, rank)
-        if part is not None and p.squeeze_axis:
-            part = (*part[:axis], 1, *part[axis:])
+        if p.squeeze_axis:
+            part = _inserted(part, axis)
         if part is not None:
             data = merge(data, _with(part, axis, part[axis] * p.num_outputs))
         length = data[axis]
@@ -198,6 +203,75 @@ class SliceChannel(Operator):
             )
         part = _without(data, axis) if p.squeeze_axis else _with(data, axis, length // p.num_outputs)
         return [data], [part] * p.num_outputs
+
+    def gradient(self, p, x, y, dy):
+        if p.squeeze_axis:
+            return [apply("stack", *dy, axis=p.axis)]
+        return [apply("Concat", *dy, dim=p.axis)]
+
+    def kernel(self, p, inputs, outputs, env):
+        return _split_kernel(inputs[0], outputs, p.axis, p.squeeze_axis)
+
+
+@register
+class SplitV2(Operator):
+    """The input cut along ``axis``, into ``sections`` parts as equal as can be or before each of ``indices``.
+
+    Of ``sections`` parts the first ones are longer by one where the length is no multiple. ``indices`` are the
+    beginnings of the parts and must ascend from 0. With ``squeeze_axis`` the parts, of length 1, lose the axis.
+    Raises MXNetError if a part would be empty.
+    """
+
+    name = "_split_v2"
+    indices = Param(Shape, doc="Beginnings of the parts, the first being 0")
+    axis = Param(Int, 1, "Axis that is cut")
+    squeeze_axis = Param(Bool, False, "Drop the axis, which is then of length 1 in every part")
+    sections = Param(Int, 0, "Number of parts; 0 to cut at indices")
+    samples = (
+        Sample((5, 2), indices=(0, 1, 3), axis=0),
+        Sample((2, 5), indices=(), sections=2),
+        Sample((2, 3), indices=(), sections=3, squeeze_axis=True),
+    )
+
+    def parse(self, attrs, node_name=""):
+        p = super().parse(attrs, node_name)
+        if p.sections < 0 or (not p.sections and not p.indices):
+            raise MXNetError(f"_split_v2 needs sections or indices, not sections={p.sections}, indices={p.indices}")
+        return p
+
+    def num_outputs(self, p):
+        return p.sections or len(p.indices)
+
+    def infer_shape(self, p, inputs, outputs):
+        data = inputs[0]
+        known = [out for out in outputs if out is not None]
+        if data is None and not known:
+            return inputs, outputs
+        rank = len(data) if data is not None else len(known[0]) + p.squeeze_axis
+        axis = normalize_axis(p.axis, rank)
+        parts = [_inserted(out, axis) if p.squeeze_axis else out for out in outputs]
+        parts = [merge(part, (0,) * rank) for part in parts]
+        if data is not None and data[axis]:
+            parts = [merge(part, _with((0,) * rank, axis, n)) for part, n in zip(parts, self._lengths(p, data[axis]))]
+        parts, data = _infer_joined(parts, data, axis)
+        if p.squeeze_axis:
+            if any(part[axis] > 1 for part in parts):
+                raise MXNetError(f"squeeze_axis needs parts of length 1 along axis {p.axis} of {data}")
+            parts = [_without(part, axis) for part in parts]
+        return [data], parts
+
+    def _lengths(self, p, length: int) -> list[int]:
+        if p.sections:
+            shorter, longer_ones = divmod(length, p.sections)
+            lengths = [shorter + (i < longer_ones) for i in range(p.sections)]
+        else:
+            lengths = [end - begin for begin, end in zip(p.indices, (*p.indices[1:], length))]
+        if min(lengths) < 1 or sum(lengths) != length:
+            raise MXNetError(
+                f"an axis of length {length} cannot be cut into sections={p.sections}, indices={p.indices}: "
+                "every part must have an element, and the first begin at 0"
+            )
+        return lengths
 
     def gradient(self, p, x, y, dy):
         if p.squeeze_axis:

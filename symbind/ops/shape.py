@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
+
 from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Operator, Sample, register
 from .parameter import Bool, DType, Int, Optional, Param, Shape
-from .shapes import is_known, merge, product
+from .shapes import is_known, merge, normalize_axis, product
 
 __all__: list[str] = []
 
@@ -222,6 +224,54 @@ class Flatten(_View):
         return [data], [out]
 
 
+@register
+class ExpandDims(_View):
+    """The array with a new axis of length 1 at position ``axis`` of the output."""
+
+    name = "expand_dims"
+    axis = Param(Int, doc="Position of the new axis; negative from the end of the output")
+    samples = (Sample((2, 3), axis=1), Sample((2, 3), axis=-1))
+
+    def infer_shape(self, p, inputs, outputs):
+        data, out = inputs[0], outputs[0]
+        rank = len(data) + 1 if data is not None else len(out) if out is not None else None
+        if rank is None:
+            return inputs, outputs
+        axis = normalize_axis(p.axis, rank)
+        if data is not None:
+            out = merge((*data[:axis], 1, *data[axis:]), out)
+        return [(*out[:axis], *out[axis + 1 :])], [merge(out, (*out[:axis], 1, *out[axis + 1 :]))]
+
+
+@register
+class Squeeze(_View):
+    """The array without axes of length 1: those named, or all of them. One axis stays if none would be left.
+
+    Raises MXNetError if a named axis is longer, or named twice.
+    """
+
+    name = "squeeze"
+    axis = Param(Optional(Shape), None, "The axes to drop; None for every axis of length 1")
+    samples = (Sample((1, 3, 1, 2)), Sample((1, 3, 1, 2), axis=(0, -2)), Sample((1, 1)))
+
+    def infer_shape(self, p, inputs, outputs):
+        data = inputs[0]
+        if data is None or (p.axis is None and not is_known(data)):
+            return inputs, outputs
+        if p.axis is None:
+            dropped = {axis for axis, n in enumerate(data) if n == 1}
+        else:
+            dropped = {normalize_axis(axis, len(data)) for axis in p.axis}
+            if len(dropped) < len(p.axis):
+                raise MXNetError(f"axis {p.axis} names an axis of {data} twice")
+            if any(data[axis] > 1 for axis in dropped):
+                raise MXNetError(f"cannot squeeze axes {p.axis} of the shape {data}: their size is not equal to one")
+        kept = [axis for axis in range(len(data)) if axis not in dropped]
+        out = merge(tuple(data[axis] for axis in kept) or (1,), outputs[0])
+        sizes = dict(zip(kept, out))
+        return [tuple(sizes.get(axis, 1) for axis in range(len(data)))], [out]
+
+
 # ---- the order of axes ---------------------------------------------------------------------------------------------
 
 
@@ -258,6 +308,164 @@ def _order(axes, rank: int) -> tuple[int, ...]:
 
 def _inverse(order) -> tuple[int, ...]:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
+
+
+@register
+class SwapAxis(Operator):
+    """The array with two axes exchanged."""
+
+    name = "SwapAxis"
+    aliases = ("swapaxes",)
+    dim1 = Param(Int, 0, "One axis")
+    dim2 = Param(Int, 0, "The other")
+    samples = (Sample((2, 3, 4), dim1=0, dim2=2), Sample((2, 3, 4), dim1=-1, dim2=1))
+
+    def infer_shape(self, p, inputs, outputs):
+        def swapped(shape):
+            if shape is None:
+                return None
+            result = list(shape)
+            one, other = (normalize_axis(d, len(shape), "dim") for d in (p.dim1, p.dim2))
+            result[one], result[other] = shape[other], shape[one]
+            return tuple(result)
+
+        out = merge(swapped(inputs[0]), outputs[0])
+        return [swapped(out)], [out]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("SwapAxis", dy[0], dim1=p.dim1, dim2=p.dim2)]
+
+    def kernel(self, p, inputs, outputs, env):
+        return partial(outputs[0].copy_, inputs[0].transpose(p.dim1, p.dim2))
+
+
+class _BlockRearrangement(Operator):
+    """Base of the two operators that move pixels of a block between the image plane and the channels."""
+
+    block_size = Param(Int, doc="Width and height of a block")
+
+    def parse(self, attrs, node_name=""):
+        p = super().parse(attrs, node_name)
+        if p.block_size < 1:
+            raise MXNetError(f"block_size must be a positive integer value, not {p.block_size}")
+        return p
+
+    def deep_shape(self, p, flat):
+        """(N, C·b², H, W) for (N, C, H·b, W·b); 0 and None stay what they are."""
+        if flat is None:
+            return None
+        self._check(flat)
+        n, channels, height, width = flat
+        if height % p.block_size or width % p.block_size:
+            raise MXNetError(f"height and width of {flat} should be multiples of block_size {p.block_size}")
+        return n, channels * p.block_size**2, height // p.block_size, width // p.block_size
+
+    def flat_shape(self, p, deep):
+        if deep is None:
+            return None
+        self._check(deep)
+        n, channels, height, width = deep
+        if channels % p.block_size**2:
+            raise MXNetError(f"the channels of {deep} should be a multiple of block_size² = {p.block_size**2}")
+        return n, channels // p.block_size**2, height * p.block_size, width * p.block_size
+
+    def _check(self, shape):
+        if len(shape) != 4:
+            raise MXNetError(f"{self.name} needs images (N, C, H, W), not {shape}")
+
+    def views(self, p, deep, flat):
+        """Both arrays, one element beside the same element of the other."""
+        b = p.block_size
+        n, channels, height, width = deep.shape
+        deep = deep.view(n, b, b, channels // b**2, height, width).permute(0, 3, 4, 1, 5, 2)
+        return deep, flat.view(n, channels // b**2, height, b, width, b)
+
+
+@register
+class DepthToSpace(_BlockRearrangement):
+    r"""Channels spread over blocks of pixels: (N, C·b², H, W) → (N, C, H·b, W·b).
+
+    :math:`y_{n,c,hb+i,wb+j} = x_{n,(ib+j)C+c,h,w}`.
+    """
+
+    name = "depth_to_space"
+    samples = (Sample((1, 8, 1, 2), block_size=2),)
+
+    def infer_shape(self, p, inputs, outputs):
+        out = merge(self.flat_shape(p, inputs[0]), outputs[0])
+        return [self.deep_shape(p, out)], [out]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("space_to_depth", dy[0], block_size=p.block_size)]
+
+    def kernel(self, p, inputs, outputs, env):
+        deep, flat = self.views(p, inputs[0], outputs[0])
+        return partial(flat.copy_, deep)
+
+
+@register
+class SpaceToDepth(_BlockRearrangement):
+    r"""Blocks of pixels gathered in channels: (N, C, H·b, W·b) → (N, C·b², H, W); undoes :class:`DepthToSpace`.
+
+    :math:`y_{n,(ib+j)C+c,h,w} = x_{n,c,hb+i,wb+j}`.
+    """
+
+    name = "space_to_depth"
+    samples = (Sample((1, 2, 2, 4), block_size=2),)
+
+    def infer_shape(self, p, inputs, outputs):
+        out = merge(self.deep_shape(p, inputs[0]), outputs[0])
+        return [self.flat_shape(p, out)], [out]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("depth_to_space", dy[0], block_size=p.block_size)]
+
+    def kernel(self, p, inputs, outputs, env):
+        deep, flat = self.views(p, outputs[0], inputs[0])
+        return partial(deep.copy_, flat)
+
+
+# ---- the shape as numbers ------------------------------------------------------------------------------------------
+
+
+class _ShapeNumbers(Operator):
+    """Base of the operators whose output is known when the shapes are."""
+
+    unread = (0,)
+    zero_gradient = True
+
+    def infer_dtype(self, p, inputs, outputs):
+        return inputs, [torch.int64]
+
+    def kernel(self, p, inputs, outputs, env):
+        numbers = torch.tensor(self.numbers(inputs[0].shape), device=env.device)
+        return partial(outputs[0].copy_, numbers)
+
+
+@register
+class ShapeArray(_ShapeNumbers):
+    """The shape of the input as an array of 64-bit integers."""
+
+    name = "shape_array"
+
+    def infer_shape(self, p, inputs, outputs):
+        return inputs, [outputs[0] if inputs[0] is None else (len(inputs[0]),)]
+
+    def numbers(self, shape):
+        return list(shape)
+
+
+@register
+class SizeArray(_ShapeNumbers):
+    """The number of elements of the input, as an array of one 64-bit integer."""
+
+    name = "size_array"
+
+    def infer_shape(self, p, inputs, outputs):
+        return inputs, [(1,)]
+
+    def numbers(self, shape):
+        return [product(shape)]
 
 
 # ---- the element type ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import torch
 from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Kernel, Operator, Sample, register
-from .parameter import Int, Optional, Param
+from .parameter import Bool, Float, Int, Optional, Param, Shape
 from .shapes import merge, normalize_axis
 
 __all__: list[str] = []
@@ -98,7 +98,65 @@ def _copy_into(part: torch.Tensor, box: Box, target: torch.Tensor) -> Kernel:
     return run
 
 
-# ---- along one axis ------------------------------------------------------------------------------------------------
+# ---- which box -----------------------------------------------------------------------------------------------------
+
+
+def _box_of(p, data) -> Box:
+    """The box that ``begin``, ``end`` and ``step`` describe in an array of shape ``data``.
+
+    They count like a Python slice, and mean whole axes where they end; a dimension not known yet is left alone.
+    """
+    steps = p.step or (None,) * len(p.begin)
+    if not len(p.begin) == len(p.end) == len(steps):
+        raise MXNetError(f"begin={p.begin}, end={p.end} and step={p.step} must have the same length")
+    if len(p.begin) > len(data):
+        raise MXNetError(f"Slicing axis exceeds data dimensions: begin={p.begin} for the shape {data}")
+    if 0 in steps:
+        raise MXNetError(f"step={p.step} of slice cannot be 0")
+    box = [slice(*numbers) for numbers in zip(p.begin, p.end, steps)]
+    for part, length in zip(box, data):
+        if length and not range(*part.indices(length)):
+            raise MXNetError(f"begin={p.begin}, end={p.end}, step={p.step} leave nothing of the shape {data}")
+    return (*box, *[slice(None)] * (len(data) - len(box)))
+
+
+def _box_shape(box: Box, data):
+    return tuple(len(range(*part.indices(length))) for part, length in zip(box, data))
+
+
+class _BoxParameters(Operator):
+    begin = Param(Shape, doc="First position along each axis, None for the end the step starts from")
+    end = Param(Shape, doc="Position after the last along each axis, None for all that remain")
+    step = Param(Shape, (), "Distance of positions along each axis; negative to go backwards, None for 1")
+
+
+@register
+class Slice(_BoxParameters, _Slicing):
+    """The elements at positions ``begin, begin + step, …`` before ``end`` along each axis, as Python slices count.
+
+    Axes for which nothing is given are kept whole. Raises MXNetError if nothing would be left.
+    """
+
+    name = "slice"
+    aliases = ("crop", "_sparse_slice")
+    samples = (
+        Sample((4, 3), begin=(1,), end=(3,)),
+        Sample((4, 5), begin=(None, 4), end=(None, 0), step=(2, -2)),
+    )
+
+    def infer_shape(self, p, inputs, outputs):
+        data = inputs[0]
+        if data is None:
+            return inputs, outputs
+        box = _box_of(p, data)
+        out = merge(_box_shape(box, data), outputs[0])
+        return [tuple(o if part == slice(None) else n for n, o, part in zip(data, out, box))], [out]
+
+    def box(self, p, shapes):
+        return _box_of(p, shapes[0])
+
+
+register(_Pasting(Slice(), Sample((2, 2), (4, 5), begin=(None, 4), end=(None, 0), step=(2, -2))))
 
 
 @register
@@ -141,3 +199,250 @@ class SliceAxis(_Slicing):
 
 
 register(_Pasting(SliceAxis(), Sample((2, 3), (4, 3), axis=0, begin=1, end=3)))
+
+
+@register
+class SliceLike(_Slicing):
+    """The beginning of ``data``, as long as ``shape_like`` along the axes named, or along all of them.
+
+    The values of ``shape_like`` are never read. Raises MXNetError if ``data`` is shorter, or if the ranks differ where
+    no axes are named.
+    """
+
+    name = "slice_like"
+    inputs = ("data", "shape_like")
+    unread = (1,)
+    axes = Param(Shape, (), "The axes that are cut; all if empty")
+    samples = (Sample((3, 4), (2, 3)), Sample((3, 4), (5, 2, 3), axes=(-1,)))
+
+    def infer_shape(self, p, inputs, outputs):
+        data, like = inputs
+        if data is None or like is None:
+            return inputs, outputs
+        if not p.axes and len(data) != len(like):
+            raise MXNetError(f"slice_like without axes needs equal ranks, not {data} and {like}")
+        out = list(data)
+        for axis in self._axes(p, data, like):
+            if data[axis] and like[axis] > data[axis]:
+                raise MXNetError(
+                    f"Slice axis {axis} with size {like[axis]} exceeds limit of input with size {data[axis]}"
+                )
+            out[axis] = like[axis]
+        return inputs, [merge(tuple(out), outputs[0])]
+
+    def _axes(self, p, data, like):
+        """The axes that are cut, counted from the front of ``data``."""
+        axes = [normalize_axis(axis, len(data)) for axis in p.axes or range(len(data))]
+        if max(axes) >= len(like):
+            raise MXNetError(f"Slice axis {max(axes)} exceeds the rank of shape_like, whose shape is {like}")
+        return axes
+
+    def box(self, p, shapes):
+        data, like = shapes
+        box = [slice(None)] * len(data)
+        for axis in self._axes(p, data, like):
+            box[axis] = slice(0, like[axis])
+        return tuple(box)
+
+
+register(_Pasting(SliceLike(), Sample((2, 4), (3, 4), (2, 2), axes=(0,))))
+
+
+@register
+class Crop(_Slicing):
+    """A rectangle out of images (N, C, H, W), of size ``h_w`` or the size of a second input.
+
+    Its corner is at ``offset`` (y, x), or it lies in the middle with ``center_crop``. The values of the second input
+    are never read. Raises MXNetError if the rectangle leaves the image.
+    """
+
+    name = "Crop"
+    variadic = "num_args"
+    num_args = Param(Int, doc="Number of inputs: 1, or 2 if the second gives the size")
+    offset = Param(Shape, (0, 0), "Corner of the rectangle, (y, x)")
+    h_w = Param(Shape, (0, 0), "Height and width of the rectangle if there is one input")
+    center_crop = Param(Bool, False, "Take the middle of the image")
+    samples = (
+        Sample((1, 2, 4, 5), num_args=1, h_w=(2, 3), offset=(1, 2)),
+        Sample((1, 2, 4, 5), (1, 1, 2, 2), num_args=2, center_crop=True),
+    )
+
+    def parse(self, attrs, node_name=""):
+        p = super().parse(attrs, node_name)
+        if p.num_args not in (1, 2):
+            raise MXNetError(f"Crop takes 1 or 2 inputs, not {p.num_args}")
+        if len(p.offset) != 2 or len(p.h_w) != 2:
+            raise MXNetError(f"offset={p.offset} and h_w={p.h_w} of Crop must be two numbers each, (y, x)")
+        return p
+
+    def unread_inputs(self, p):
+        return range(1, p.num_args)
+
+    def infer_shape(self, p, inputs, outputs):
+        data = inputs[0]
+        if data is None or inputs[-1] is None:
+            return inputs, outputs
+        for shape in inputs:
+            if len(shape) != 4:
+                raise MXNetError(f"Input data should be 4D in batch-num_filter-y-x, not {shape}")
+        size, corner = self._rectangle(p, inputs)
+        for length, part, start in zip(data[2:], size, corner):
+            if length and part and not 0 <= start <= length - part:
+                raise MXNetError(f"the rectangle of {size} at {corner} leaves the image, which has {data[2:]}")
+        return inputs, [merge((*data[:2], *size), outputs[0])]
+
+    def _rectangle(self, p, shapes):
+        """Its size and its corner."""
+        size = tuple(shapes[1][2:]) if p.num_args == 2 else p.h_w
+        if p.num_args == 1 and min(size) < 1:
+            raise MXNetError(f"Crop of one input needs h_w, two numbers from 1; seen {p.h_w}")
+        if p.center_crop:
+            return size, tuple((n - s) // 2 for n, s in zip(shapes[0][2:], size))
+        return size, p.offset
+
+    def box(self, p, shapes):
+        size, corner = self._rectangle(p, shapes)
+        return slice(None), slice(None), *(slice(c, c + s) for c, s in zip(corner, size))
+
+
+register(_Pasting(Crop(), Sample((1, 2, 2, 3), (1, 2, 4, 5), num_args=1, h_w=(2, 3), offset=(1, 2))))
+
+
+# ---- replacing a box -----------------------------------------------------------------------------------------------
+
+
+@register
+class SliceAssign(_BoxParameters):
+    """``lhs`` with the box that :class:`Slice` would take replaced by ``rhs``."""
+
+    name = "_slice_assign"
+    aliases = ("_crop_assign",)
+    inputs = ("lhs", "rhs")
+    inplace = ((0, 0),)
+    samples = (Sample((4, 5), (2, 2), begin=(1, 4), end=(3, 0), step=(1, -2)),)
+
+    def infer_shape(self, p, inputs, outputs):
+        whole = merge(inputs[0], outputs[0])
+        if whole is None:
+            return inputs, outputs
+        return [whole, merge(_box_shape(_box_of(p, whole), whole), inputs[1])], [whole]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("_slice_assign_scalar", dy[0], scalar=0.0, **vars(p)), apply("slice", dy[0], **vars(p))]
+
+    def kernel(self, p, inputs, outputs, env):
+        (lhs, part), out = inputs, outputs[0]
+        view, backwards = _view(out, _box_of(p, out.shape))
+
+        def run() -> None:
+            out.copy_(lhs)
+            view.copy_(part.flip(backwards) if backwards else part)
+
+        return run
+
+
+@register
+class SliceAssignScalar(_BoxParameters):
+    """``data`` with every element of the box that :class:`Slice` would take replaced by one number."""
+
+    name = "_slice_assign_scalar"
+    aliases = ("_crop_assign_scalar",)
+    inplace = ((0, 0),)
+    scalar = Param(Float, 0.0, "The number")
+    samples = (Sample((4, 5), scalar=2.0, begin=(1, None), end=(3, 2)),)
+
+    def infer_shape(self, p, inputs, outputs):
+        whole = merge(inputs[0], outputs[0])
+        if whole is not None:
+            _box_of(p, whole)
+        return [whole], [whole]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("_slice_assign_scalar", dy[0], **{**vars(p), "scalar": 0.0})]
+
+    def kernel(self, p, inputs, outputs, env):
+        data, out = inputs[0], outputs[0]
+        view, _ = _view(out, _box_of(p, out.shape))
+
+        def run() -> None:
+            out.copy_(data)
+            view.fill_(p.scalar)
+
+        return run
+
+
+# ---- diagonals -----------------------------------------------------------------------------------------------------
+
+
+@register
+class Diag(Operator):
+    """The diagonal of two axes of an array, as last axis of the result; or a matrix with a vector on its diagonal.
+
+    Element i of the diagonal is at (i, i + k) of ``axis1`` and ``axis2``. A vector of n elements becomes a square
+    matrix of n + :math:`|k|` rows. Raises MXNetError if the array has no such diagonal.
+    """
+
+    name = "diag"
+    k = Param(Int, 0, "Which diagonal: 0 the main one, positive above it, negative below")
+    axis1 = Param(Int, 0, "The axis of rows")
+    axis2 = Param(Int, 1, "The axis of columns")
+    samples = (Sample((3,), k=1), Sample((3, 4), k=-1), Sample((2, 3, 4), axis1=0, axis2=-1))
+
+    def infer_shape(self, p, inputs, outputs):
+        data = inputs[0]
+        if data is None:
+            return inputs, outputs
+        if len(data) == 1:
+            side = data[0] and data[0] + abs(p.k)
+            return inputs, [merge((side, side), outputs[0])]
+        rows, columns = normalize_axis(p.axis1, len(data), "axis1"), normalize_axis(p.axis2, len(data), "axis2")
+        if rows == columns:
+            raise MXNetError(f"axis1 and axis2 cannot refer to the same axis {p.axis1}")
+        length = 0
+        if data[rows] and data[columns]:
+            length = min(data[rows] + min(p.k, 0), data[columns] - max(p.k, 0))
+            if length < 1:
+                raise MXNetError(f"Diagonal k={p.k} of axes {p.axis1}, {p.axis2} does not exist in the shape {data}")
+        rest = [n for axis, n in enumerate(data) if axis not in (rows, columns)]
+        return inputs, [merge((*rest, length), outputs[0])]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("_backward_diag", dy[0], x[0], **vars(p))]
+
+    def kernel(self, p, inputs, outputs, env):
+        data, out = inputs[0], outputs[0]
+        if data.dim() == 1:
+            return _put(data, out.diagonal(p.k), out)
+        return partial(out.copy_, data.diagonal(p.k, p.axis1, p.axis2))
+
+
+def _put(values: torch.Tensor, diagonal: torch.Tensor, whole: torch.Tensor) -> Kernel:
+    def run() -> None:
+        whole.zero_()
+        diagonal.copy_(values)
+
+    return run
+
+
+@register
+class DiagGradient(Operator):
+    """Gradient of :class:`Diag`: the head gradient put back on the diagonal, or taken off it."""
+
+    name = "_backward_diag"
+    inputs = ("ograd", "data")
+    unread = (1,)
+    parameters = Diag.parameters
+    samples = (Sample((4, 4), (3,), k=1), Sample((2,), (3, 4), k=-1))
+
+    def infer_shape(self, p, inputs, outputs):
+        data = merge(inputs[1], outputs[0])
+        return [inputs[0], data], [data]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("diag", dy[0], **vars(p)), ZERO]
+
+    def kernel(self, p, inputs, outputs, env):
+        ograd, out = inputs[0], outputs[0]
+        if out.dim() == 1:
+            return partial(out.copy_, ograd.diagonal(p.k))
+        return _put(ograd, out.diagonal(p.k, p.axis1, p.axis2), out)

@@ -62,7 +62,9 @@ def call(operator: str, *arrays: Any, is_train: bool = True, **params: Any) -> A
 
 
 def infer(
-    operator: str, inputs: Sequence[tuple[int, ...] | None], outputs: Sequence[tuple[int, ...] | None] | None = None,
+    operator: str,
+    inputs: Sequence[tuple[int, ...] | None],
+    outputs: Sequence[tuple[int, ...] | None] | None = None,
     **params: Any,
 ) -> tuple[list[Any], list[Any]]:
     """``infer_shape`` of one operator, unmerged."""
