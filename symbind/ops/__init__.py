@@ -5,14 +5,20 @@ Importing this room registers them all; nothing else is exported. The language o
 """
 
 from . import (
+    activation,
     broadcast,
-    coordinates,
+    convolution,
     creation,
+    cross_entropy,
+    dropout,
     elementwise,
+    fully_connected,
+    gradient_control,
     indexing,
     joining,
+    loss,
     matrix,
-    padding,
+    normalization,
     random,
     reduce,
     scalar,
