@@ -14,9 +14,11 @@ from .networks import Network, filling
 __all__ = ["build_network", "describe", "find_operator", "head_gradients", "observe_inference", "run", "wants_gradient"]
 
 
-def find_operator(mx: Any, path: str) -> Callable[..., Any]:
+def find_operator(mx: Any, path: str, namespace: str = "sym") -> Callable[..., Any]:
     """``mx.sym.<path>``, dots followed; names with a leading underscore live in ``mx.sym._internal``."""
-    where = mx.sym._internal if path.startswith("_") else mx.sym
+    where = getattr(mx, namespace)
+    if path.startswith("_"):
+        where = where._internal
     for part in path.split("."):
         where = getattr(where, part)
     return where
@@ -105,8 +107,8 @@ def _plain(answer: Any) -> Any:
     return [None if part is None else [plain(item) for item in part] for part in answer]
 
 
-def run(mx: Any, symbol: Any, network: Network) -> dict[str, dict[str, np.ndarray]]:
-    """One training step and one inference step with numbers made from the names."""
+def run(mx: Any, symbol: Any, network: Network) -> dict[str, Any]:
+    """One training step and one (monitored) inference step with numbers made from the names."""
     requests = {name: "null" if name in network.fixed else "write" for name in symbol.list_arguments()}
     executor = symbol.simple_bind(mx.cpu(), grad_req=requests, **network.shapes)
     for arrays in (executor.arg_dict, executor.aux_dict):
@@ -116,10 +118,17 @@ def run(mx: Any, symbol: Any, network: Network) -> dict[str, dict[str, np.ndarra
     trained = [array.asnumpy() for array in executor.forward(is_train=True)]
     executor.backward([mx.nd.array(head, dtype=head.dtype) for head in head_gradients(trained)])
     mx.nd.waitall()
+    seen: list[str] = []
+    executor.set_monitor_callback(lambda name, array: seen.append(_text(name)), monitor_all=True)
     inferred = [array.asnumpy() for array in executor.forward(is_train=False)]
     return {
         "training": dict(zip(names, trained)),
         "gradients": {name: array.asnumpy() for name, array in executor.grad_dict.items() if array is not None},
         "states": {name: array.asnumpy() for name, array in executor.aux_dict.items()},
         "inference": dict(zip(names, inferred)),
+        "monitored": seen,
     }
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

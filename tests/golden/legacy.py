@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["ALIASES", "GRAPHS", "alias_graph", "reload"]
+from .harness import find_operator
+
+__all__ = ["ALIASES", "GRAPHS", "alias_graph", "call", "reload"]
 
 # alias -> (number of inputs, parameters). Saved graphs use these names; they are written back canonically.
 _PAIR = "Plus Minus Mul Div Mod Power Maximum Minimum Hypot Equal Not_Equal Greater Greater_Equal Lesser Lesser_Equal"
@@ -275,6 +277,18 @@ GRAPHS: dict[str, str] = {
         }
     ),
 }  # fmt: skip
+
+
+def call(mx: Any, alias: str) -> dict[str, Any] | None:
+    """The automatic name and the graph of a call by the alias; None if no function has this name."""
+    try:
+        function = find_operator(mx, alias)
+    except AttributeError:
+        return None
+    count, params = ALIASES[alias]
+    with mx.name.NameManager():
+        symbol = function(*(mx.sym.Variable(f"x{i}") for i in range(count)), **params)
+    return {"name": symbol.name, "json": symbol.tojson()}
 
 
 def reload(mx: Any, text: str) -> dict[str, Any]:

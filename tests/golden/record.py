@@ -46,7 +46,7 @@ from .harness import (  # noqa: E402
     run,
     wants_gradient,
 )
-from .legacy import ALIASES, GRAPHS, alias_graph, reload  # noqa: E402
+from .legacy import ALIASES, GRAPHS, alias_graph, call, reload  # noqa: E402
 from .networks import NETWORKS  # noqa: E402
 from .optimizers import RUNS, follow  # noqa: E402
 
@@ -133,6 +133,7 @@ def record_legacy() -> None:
     """Old names and old graphs, as they are written back."""
     records: dict[str, Any] = {
         "aliases": {alias: reload(mx, alias_graph(alias)) for alias in ALIASES},
+        "calls": {alias: call(mx, alias) for alias in ALIASES},
         "graphs": {name: reload(mx, text) for name, text in GRAPHS.items()},
     }
     archive.write(FOLDER / "legacy.npz", records)

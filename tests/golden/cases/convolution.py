@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from .case import Case, case, exactly, first_of_each, layer, retyped, spread
+from .case import Case, case, exactly, first_of_each, integers, layer, retyped, spread
 
 
 def _convolution() -> list[Case]:
@@ -198,7 +198,62 @@ def _detection() -> list[Case]:
         case("contrib.bipartite_matching", exactly([[0.5, 0.6], [0.1, 0.2], [0.3, 0.4]]), threshold=0.35,
              is_ascend=True, **still),
     ]  # fmt: skip
+    rois = exactly([[0, 0, 0, 4, 4], [0, 1, 2, 5, 5]])
+    deformed = {
+        "data": spread(1, 2, 5, 5), "offset": spread(1, 18, 3, 3, low=-0.7, high=0.7),
+        "weight": spread(3, 2, 3, 3), "bias": spread(3),
+    }  # fmt: skip
+    cases += [
+        case("contrib.PSROIPooling", {"data": spread(1, 8, 6, 6), "rois": rois}, spatial_scale=1.0, output_dim=2,
+             pooled_size=2, wrt=("data",)),
+        case("contrib.DeformableConvolution", deformed, kernel=(3, 3), num_filter=3),
+        case(
+            "contrib.box_encode",
+            {"samples": exactly([[1, 0, 1]]), "matches": exactly([[0, 1, 1]]), "anchors": anchors,
+             "refs": exactly([[[0.12, 0.1, 0.45, 0.42], [0.45, 0.5, 0.95, 0.85]]]),
+             "means": exactly([0, 0, 0, 0]), "stds": exactly([0.1, 0.1, 0.2, 0.2])},
+            **still,
+        ),
+        case(
+            "contrib.Proposal",
+            {"cls_prob": spread(1, 6, 3, 3, low=0, high=1), "bbox_pred": spread(1, 12, 3, 3, low=-0.2, high=0.2),
+             "im_info": exactly([[48, 48, 1]])},
+            scales=(2,), ratios=(0.5, 1, 2), rpn_pre_nms_top_n=12, rpn_post_nms_top_n=4, rpn_min_size=4, **still,
+        ),
+    ]  # fmt: skip
     return cases
+
+
+def _images() -> list[Case]:
+    """Whole images, height × width × channels; and the layers of the oldest networks."""
+    pixels = integers(0, 256, 4, 5, 3, dtype="uint8")
+    batch = integers(0, 256, 2, 3, 4, 3, dtype="uint8")
+    planes = spread(3, 4, 5, low=0, high=1)
+    layers = {"data": spread(1, 2, 5, 5), "weight": spread(3, 2, 3, 3), "bias": spread(3)}
+    normal = {
+        "data": spread(4, 3, 2, 2),
+        "gamma": spread(3, low=0.5, high=2),
+        "beta": spread(3),
+        "moving_mean": spread(3, low=-0.5, high=0.5),
+        "moving_var": spread(3, low=0.5, high=1.5),
+    }
+    return [
+        *(case("image.to_tensor", data) for data in (pixels, batch)),
+        case("image.normalize", planes, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25)),
+        case("image.normalize", spread(2, 1, 3, 3), mean=(0.5,), std=(2.0,)),
+        *(case("image.crop", data, x=1, y=0, width=2, height=3) for data in (pixels, batch)),
+        # MXNet leaves the middle column or row of an odd image unwritten.
+        case("image.flip_left_right", integers(0, 256, 2, 4, 3, dtype="uint8")),
+        case("image.flip_top_bottom", integers(0, 256, 2, 4, 3, dtype="uint8")),
+        layer("Convolution_v1", layers, kernel=(3, 3), num_filter=3, pad=(1, 1)),
+        case("Pooling_v1", spread(1, 2, 5, 5), kernel=(2, 2), stride=(2, 2), pool_type="max"),
+        case(
+            "Pooling_v1", spread(1, 2, 5, 5), kernel=(2, 2), stride=(2, 2), pool_type="avg", pooling_convention="full"
+        ),
+        layer("BatchNorm_v1", normal, fix_gamma=False),
+        layer("BatchNorm_v1", normal, is_train=False),
+        layer("contrib.SyncBatchNorm", normal, key="bn", fix_gamma=False),
+    ]
 
 
 FAMILIES = {
@@ -207,4 +262,5 @@ FAMILIES = {
     "pooling": _pooling(),
     "resampling": _resampling(),
     "detection": _detection(),
+    "images": _images(),
 }
