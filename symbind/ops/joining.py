@@ -90,6 +90,14 @@ class Concat(_Joining):
 
 
 @register
+class RnnParamConcat(Concat):
+    """The weights and biases of a recurrent network in one array; :class:`Concat` under the name that files use."""
+
+    name = "_rnn_param_concat"
+    aliases = ()
+
+
+@register
 class ConcatGradient(_Joining):
     """The head gradient of :class:`Concat` cut into parts shaped like its inputs, whose values are never read."""
 

@@ -22,6 +22,7 @@ __all__: list[str] = []
 class _Sequences(Operator):
     """What the operators share: the lengths as an optional input, and the axis of time."""
 
+    inputs = ("data", "sequence_length")
     use_sequence_length = Param(Bool, False, "Take the lengths from the input sequence_length")
 
     def parse(self, attrs, node_name=""):
@@ -31,7 +32,7 @@ class _Sequences(Operator):
         return p
 
     def input_names(self, p):
-        return ["data", "sequence_length"] if p.use_sequence_length else ["data"]
+        return self.inputs if p.use_sequence_length else self.inputs[:-1]
 
     def infer_shape(self, p, inputs, outputs):
         data = merge(inputs[0], outputs[0])
@@ -158,6 +159,7 @@ class SequenceLastGradient(_Sequences):
     """Gradient of :class:`SequenceLast`: the head gradient at the last steps, zeros before and behind."""
 
     name = "_backward_SequenceLast"
+    inputs = ("ograd", "data", "sequence_length")
     unread = (1,)
     axis = Param(Int, 0, "Axis of time, 0 or 1")
     samples = (
@@ -165,9 +167,6 @@ class SequenceLastGradient(_Sequences):
         Sample((2, 2), (3, 2, 2), (2,), values={2: [1, 2]}, integer=(2,), use_sequence_length=True),
         Sample((2,), (2, 3), (2,), values={2: [1, 3]}, integer=(2,), use_sequence_length=True, axis=1),
     )
-
-    def input_names(self, p):
-        return ["ograd", *super().input_names(p)]
 
     def infer_shape(self, p, inputs, outputs):
         data = merge(inputs[1], outputs[0])

@@ -371,6 +371,33 @@ class SliceAssignScalar(_BoxParameters):
         return run
 
 
+# ---- backwards -----------------------------------------------------------------------------------------------------
+
+
+@register
+class Reverse(Operator):
+    """The elements in the opposite order along the axes given."""
+
+    name = "reverse"
+    aliases = ("flip",)
+    axis = Param(Shape, doc="The axes along which the order is reversed")
+    samples = (Sample((2, 3), axis=1), Sample((2, 3, 2), axis=(0, -1)))
+
+    def infer_shape(self, p, inputs, outputs):
+        shape = merge(inputs[0], outputs[0])
+        if shape is not None:
+            axes = [normalize_axis(axis, len(shape)) for axis in p.axis]
+            if len(set(axes)) < len(axes):
+                raise MXNetError(f"axis {p.axis} of reverse names an axis of {shape} twice")
+        return [shape], [shape]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("reverse", dy[0], axis=p.axis)]
+
+    def kernel(self, p, inputs, outputs, env):
+        return lambda: outputs[0].copy_(inputs[0].flip(p.axis))
+
+
 # ---- diagonals -----------------------------------------------------------------------------------------------------
 
 
