@@ -117,7 +117,7 @@ for _operator in (
         "_rpower_scalar",
         "_RPowerScalar",
         "power",
-        lambda s, x, y, dy: dy * y * (math.log(s) if s > 0 else math.nan),
+        lambda s, x, y, dy: dy * y * (math.log(s) if s > 0 else -math.inf if s == 0 else math.nan),
         reverse=True,
     ),
     ScalarOperator("_maximum_scalar", "_MaximumScalar", "maximum", lambda s, x, y, dy: dy * (x >= s)),

@@ -18,7 +18,8 @@ from .parameter import REQUIRED
 
 __all__ = ["FLUENT", "NAMESPACES", "bind_arguments", "describe", "fill_namespaces", "home"]
 
-#: Sub-namespaces by the prefix of the operator names that live there; ``_internal`` takes what is left.
+#: Sub-namespaces by the prefix of the operator names that live there; ``_internal`` takes what is left. Of the random
+#: operators, only those in the shape of another array are called directly.
 NAMESPACES = {"_contrib_": "contrib", "_linalg_": "linalg", "_random_": "random", "_image_": "image",
               "_sparse_": "sparse", "sparse.": "sparse", "_": "_internal"}  # fmt: skip
 
@@ -29,22 +30,24 @@ FLUENT = ["abs", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", 
 def home(name: str) -> tuple[str, str]:
     """``(namespace, function name)`` of an operator name: ``('contrib', 'box_nms')``, ``('', 'Concat')``."""
     for prefix, namespace in NAMESPACES.items():
-        if name.startswith(prefix):
+        if name.startswith(prefix) and (prefix != "_random_" or name.endswith("_like")):
             return namespace, name if prefix == "_" else name.removeprefix(prefix)
     return "", name
 
 
-def fill_namespaces(package: ModuleType, make: Callable[[Operator, str], Callable[..., Any]]) -> None:
+def fill_namespaces(
+    package: ModuleType, make: Callable[[Operator, str], Callable[..., Any]], keywords: Sequence[str] = ("name",)
+) -> None:
     """Put a function for every registered name into ``package`` and its sub-namespace modules.
 
-    ``make(operator, spelling)`` builds one. Names the package defines itself are left alone. Plain names also stand in
-    ``package.op``.
+    ``make(operator, name)`` builds one for the name it is called by; it takes ``keywords`` beside what the declaration
+    says. Names the package defines itself are left alone. Plain names also stand in ``package.op``.
     """
     modules = {name: getattr(package, name) for name in {*NAMESPACES.values(), "op"}}
     for spelling in registry.names():
         namespace, public = home(spelling)
         operator: Any = registry.find(spelling)
-        function = describe(make(operator, spelling), operator, public)
+        function = describe(make(operator, public), operator, public, keywords)
         if namespace:
             vars(modules[namespace]).setdefault(public, function)
         else:
@@ -52,7 +55,9 @@ def fill_namespaces(package: ModuleType, make: Callable[[Operator, str], Callabl
             setattr(modules["op"], public, function)
 
 
-def describe(function: Callable[..., Any], operator: Operator, public_name: str) -> Callable[..., Any]:
+def describe(
+    function: Callable[..., Any], operator: Operator, public_name: str, keywords: Sequence[str] = ("name",)
+) -> Callable[..., Any]:
     """Give ``function`` the name, signature and documentation that the declaration implies."""
     kind = inspect.Parameter
     parameters = []
@@ -64,7 +69,7 @@ def describe(function: Callable[..., Any], operator: Operator, public_name: str)
     for key, param in operator.parameters.items():
         if key != operator.variadic:
             parameters.append(kind(key, place, default=param.default))
-    parameters.append(kind("name", place, default=None))
+    parameters += [kind(keyword, kind.KEYWORD_ONLY, default=None) for keyword in keywords]
     parameters.append(kind("kwargs", kind.VAR_KEYWORD))
 
     lines = [inspect.cleandoc(operator.doc), "", "Parameters", "----------"]

@@ -83,9 +83,9 @@ def _rcbrt(x, out=None):
 
 
 def _gamma(x, out=None):
-    magnitude = torch.lgamma(x, out=out).exp_()
-    # Below zero the sign changes at every whole number.
-    return torch.where((x < 0) & (x.floor() % 2 != 0), -magnitude, magnitude, out=out)
+    # Below zero the sign changes at every whole number, where there is a pole.
+    sign = torch.where(x.floor() % 2 != 0, -1.0, 1.0).masked_fill_(x == x.floor(), math.nan).masked_fill_(x >= 0, 1)
+    return torch.mul(torch.lgamma(x, out=out).exp_(), sign, out=out)
 
 
 def _round(x, out):
