@@ -41,12 +41,12 @@ class Context:
 
     def __init__(self, device_type: str | Context, device_id: int = 0) -> None:
         if isinstance(device_type, Context):
-            self.device_typeid, self.device_id = device_type.device_typeid, device_type.device_id
-            return
+            device_id = device_type.device_id
+            device_type = device_type.device_type
         if device_type not in self.devstr2type:
             raise ValueError(f"Unknown device type {device_type!r}; expected one of {', '.join(self.devstr2type)}")
-        self.device_typeid: int = self.devstr2type[device_type]
-        self.device_id: int = int(device_id)
+        self.device_typeid = self.devstr2type[device_type]
+        self.device_id = int(device_id)
 
     @classmethod
     def from_device_type_code(cls, code: int, device_id: int = 0) -> Context:

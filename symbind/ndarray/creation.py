@@ -117,7 +117,7 @@ def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Any =
 
 def _create(operator: str, ctx: Context | None, dtype: Any, **params: Any) -> NDArray:
     wanted = as_torch("float32" if dtype is None else dtype)
-    return invoke(operator, ctx=ctx, dtype=name_of(wanted), **params)
+    return invoke(operator, ctx=ctx or current_context(), dtype=name_of(wanted), **params)
 
 
 # ---- from arrays ---------------------------------------------------------------------------------------------------
@@ -164,11 +164,12 @@ def split_v2(
     ary: NDArray, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False
 ) -> NDArray | list[NDArray]:
     """Cut ``ary`` along ``axis`` into that many equal sections, or before each of the given indices."""
+    cuts: dict[str, Any]
     if isinstance(indices_or_sections, int):
-        indices, sections = (), indices_or_sections
+        cuts = {"indices": (), "sections": indices_or_sections}
     else:
-        indices, sections = (0, *indices_or_sections), 0
-    return invoke("_split_v2", ary, indices=indices, axis=axis, squeeze_axis=squeeze_axis, sections=sections)
+        cuts = {"indices": (0, *indices_or_sections)}
+    return invoke("_split_v2", ary, axis=axis, squeeze_axis=squeeze_axis, **cuts)
 
 
 def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:

@@ -24,26 +24,27 @@ from .ndarray import NDArray
 __all__ = ["install", "invoke", "run"]
 
 Result = NDArray | list[NDArray]
+# What every function takes beside inputs and parameters.
+KEYWORDS = ("out", "name")
 
 
-def invoke(operator: str, *inputs: NDArray, ctx: Context | None = None, out: Any = None, **params: Any) -> Any:
-    """Run the operator called ``operator`` on arrays in declared order."""
+def invoke(operator: str, *inputs: NDArray, out: Any = None, **params: Any) -> Any:
+    """Run the operator called ``operator`` on arrays in declared order; see :func:`run`."""
     declared: Any = registry.find(operator)
-    return run(declared, list(inputs), {k: attribute_text(v) for k, v in params.items()}, ctx, out)
+    return run(declared, list(inputs), {k: attribute_text(v) for k, v in params.items()}, out)
 
 
 def run(
     operator: Operator,
     given: Sequence[NDArray] | dict[str, NDArray],
     attrs: dict[str, str],
-    ctx: Context | None = None,
     out: NDArray | Sequence[NDArray] | None = None,
 ) -> Result:
     """Run ``operator`` once on arrays, by position or by input name; ``attrs`` are its parameters as text.
 
     Returns the visible outputs: one array, or a list of several; in ``out`` if that is given. Operators that update
-    inputs (moments of an optimizer, say) do so in place. Without inputs the result is on ``ctx``, or on the current
-    context.
+    inputs (moments of an optimizer, say) do so in place. The result is on the context of the inputs; without inputs on
+    that of the parameter ``ctx``, or on the current one.
 
     Raises MXNetError if inputs are missing, or shapes or types do not fit, and names the operator.
     """
@@ -51,7 +52,7 @@ def run(
         attrs.setdefault(operator.variadic, str(len(given)))
     params = _parse(operator, tuple(attrs.items()))
     arrays = _in_order(operator, params, given)
-    context = arrays[0].context if arrays else _context(params, ctx)
+    context = arrays[0].context if arrays else _context(params)
     device = context.device
     for array in arrays:
         if array.tensor.device != device:
@@ -62,7 +63,7 @@ def run(
     targets = _targets(operator, params, out)
     shapes, dtypes = _infer(operator, params, inputs, targets)
 
-    outputs = []
+    outputs: list[torch.Tensor] = []
     for shape, dtype, target in zip(shapes, dtypes, targets):
         if target is None or not _may_write(operator, params, target.tensor, inputs, len(outputs)):
             outputs.append(torch.empty(shape, dtype=dtype, device=device))
@@ -107,9 +108,7 @@ def _in_order(operator: Operator, params: Params, given: Sequence[NDArray] | dic
     return arrays
 
 
-def _context(params: Params, ctx: Context | None) -> Context:
-    if ctx is not None:
-        return ctx
+def _context(params: Params) -> Context:
     text = vars(params).get("ctx")
     return Context.from_string(text) if text else current_context()
 
@@ -129,30 +128,42 @@ def _targets(operator: Operator, params: Params, out: Any) -> list[NDArray | Non
 
 def _infer(
     operator: Operator, params: Params, inputs: Sequence[torch.Tensor], targets: Sequence[NDArray | None]
-) -> tuple[list[Any], list[Any]]:
+) -> tuple[list[tuple[int, ...]], list[torch.dtype]]:
     """Shapes and element types of all outputs."""
-    known_shapes = [tuple(tensor.shape) for tensor in inputs]
-    wanted_shapes = [None if target is None else target.shape for target in targets]
-    known_dtypes = [tensor.dtype for tensor in inputs]
-    wanted_dtypes = [None if target is None else target.tensor.dtype for target in targets]
     try:
-        told_inputs, told_outputs = operator.infer_shape(params, list(known_shapes), list(wanted_shapes))
-        for seen, told in zip(known_shapes, told_inputs):
-            merge(seen, told)
-        shapes = [merge(wanted, told) for wanted, told in zip(wanted_shapes, told_outputs)]
-        if not all(map(is_known, shapes)):
-            raise MXNetError(f"the output shapes {shapes} have unknown (0) dimensions")
-        told_inputs, told_outputs = operator.infer_dtype(params, list(known_dtypes), list(wanted_dtypes))
-        for i, (seen, told) in enumerate(zip(known_dtypes, told_inputs)):
-            _same_dtype(told, seen, f"{i}-th input")
-        dtypes = [told or wanted or torch.float32 for told, wanted in zip(told_outputs, wanted_dtypes)]
-        for i, (wanted, told) in enumerate(zip(wanted_dtypes, dtypes)):
-            _same_dtype(told, wanted, f"{i}-th output")
+        return _infer_shapes(operator, params, inputs, targets), _infer_dtypes(operator, params, inputs, targets)
     except MXNetError as error:
         names = operator.input_names(params)
-        seen = ", ".join(f"{n}={s} {name_of(t)}" for n, s, t in zip(names, known_shapes, known_dtypes))
+        seen = ", ".join(f"{n}={tuple(t.shape)} {name_of(t.dtype)}" for n, t in zip(names, inputs))
         raise MXNetError(f"Error in operator {operator.name}({seen}): {error}") from error
-    return shapes, dtypes
+
+
+def _infer_shapes(
+    operator: Operator, params: Params, inputs: Sequence[torch.Tensor], targets: Sequence[NDArray | None]
+) -> list[tuple[int, ...]]:
+    given = [tuple(tensor.shape) for tensor in inputs]
+    wanted = [None if target is None else target.shape for target in targets]
+    told_inputs, told_outputs = operator.infer_shape(params, list(given), list(wanted))
+    for seen, told in zip(given, told_inputs):
+        merge(seen, told)
+    shapes = [merge(target, told) for target, told in zip(wanted, told_outputs)]
+    if not all(map(is_known, shapes)):
+        raise MXNetError(f"the output shapes {shapes} have unknown (0) dimensions")
+    return shapes  # type: ignore[return-value]
+
+
+def _infer_dtypes(
+    operator: Operator, params: Params, inputs: Sequence[torch.Tensor], targets: Sequence[NDArray | None]
+) -> list[torch.dtype]:
+    given = [tensor.dtype for tensor in inputs]
+    wanted = [None if target is None else target.tensor.dtype for target in targets]
+    told_inputs, told_outputs = operator.infer_dtype(params, list(given), list(wanted))
+    for i, (expected, seen) in enumerate(zip(told_inputs, given)):
+        _same_dtype(expected, seen, f"{i}-th input")
+    dtypes = [told or target or torch.float32 for told, target in zip(told_outputs, wanted)]
+    for i, (expected, target) in enumerate(zip(dtypes, wanted)):
+        _same_dtype(expected, target, f"{i}-th output")
+    return dtypes
 
 
 def _same_dtype(expected: torch.dtype | None, got: torch.dtype | None, where: str) -> None:
@@ -180,20 +191,17 @@ def _may_write(
 def make_function(operator: Operator, spelling: str) -> Callable[..., Result]:
     """The function that runs ``operator``; ``spelling`` is the name it is called by."""
 
-    def function(
-        *args: Any, out: Any = None, name: str | None = None, ctx: Context | str | None = None, **kwargs: Any
-    ) -> Result:
-        # name is accepted because the functions of symbols take it; a result that is no node has none.
+    def function(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Result:
+        # name is taken because the functions of symbols take it; an array has none.
         given, attrs = bind_arguments(operator, lambda value: isinstance(value, NDArray), args, kwargs)
-        context = Context.from_string(ctx) if isinstance(ctx, str) else ctx
-        return run(operator, given, attrs, context, out)
+        return run(operator, given, attrs, out)
 
     return function
 
 
 def install(package: ModuleType) -> None:
     """Fill the package's namespaces, and give NDArray the operators that are its methods."""
-    fill_namespaces(package, make_function)
+    fill_namespaces(package, make_function, KEYWORDS)
     for name in FLUENT:
         if registry.is_registered(name) and name not in vars(NDArray):
             operator: Any = registry.find(name)
@@ -206,4 +214,4 @@ def _method(operator: Operator, spelling: str) -> Callable[..., Result]:
     def method(self: NDArray, *args: Any, **kwargs: Any) -> Result:
         return function(self, *args, **kwargs)
 
-    return describe(method, operator, spelling)
+    return describe(method, operator, spelling, KEYWORDS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -185,20 +187,12 @@ class NDArray:
             unknown = ", ".join(kwargs.keys() - {"shape"})
             raise TypeError(f"Got unknown keywords in reshape: {unknown}. Accepted are 'shape' and 'reverse'.")
         wanted = kwargs.get("shape", shape[0] if len(shape) == 1 else shape)
-        wanted = tuple(wanted) if isinstance(wanted, Sequence) else (wanted,)
+        wanted = tuple(map(index, wanted if isinstance(wanted, Sequence) else (wanted,)))
         if not wanted:
             raise ValueError("Shape must be provided.")
         if product(wanted) != self.size or min(wanted) <= 0:
-            wanted = self._decode_shape(wanted, reverse)
+            wanted = _decode_shape(self.shape, wanted, reverse)
         return NDArray(self.tensor.view(wanted), self.context)
-
-    def _decode_shape(self, codes: tuple[int, ...], reverse: bool) -> tuple[int, ...]:
-        operator: Any = registry.find("Reshape")
-        params = operator.parse({"shape": str(codes), "reverse": str(reverse)})
-        _, (decoded,) = operator.infer_shape(params, [self.shape], [None])
-        if product(decoded) != self.size:
-            raise MXNetError(f"Cannot reshape array of shape {self.shape} into shape {codes}")
-        return decoded
 
     # ---- parts -------------------------------------------------------------------------------------------------
 
@@ -341,6 +335,17 @@ class NDArray:
 
     def __le__(self, other: Any) -> NDArray:
         return self._combined("lesser_equal", other)
+
+
+@lru_cache(maxsize=4096)
+def _decode_shape(shape: tuple[int, ...], codes: tuple[int, ...], reverse: bool) -> tuple[int, ...]:
+    """What the codes of :meth:`NDArray.reshape` make of ``shape``."""
+    operator: Any = registry.find("Reshape")
+    params = operator.parse({"shape": str(codes), "reverse": str(reverse)})
+    _, (decoded,) = operator.infer_shape(params, [shape], [None])
+    if product(decoded) != product(shape):
+        raise MXNetError(f"Cannot reshape array of shape {shape} into shape {codes}")
+    return decoded
 
 
 def _unpickle(values: np.ndarray, dtype: str, place: str) -> NDArray:

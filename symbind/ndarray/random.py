@@ -52,7 +52,7 @@ def gamma(alpha: Parameter = 1, beta: Parameter = 1, shape: ShapeLike = None, dt
 def exponential(scale: Parameter = 1, shape: ShapeLike = None, dtype: Any = None, ctx: Context | None = None,
                 out: NDArray | None = None) -> NDArray:  # fmt: skip
     """Exponential with mean ``scale``."""
-    if not isinstance(scale, NDArray) and not is_number(scale):
+    if not isinstance(scale, (NDArray, int, float)):
         raise ValueError(f"Distribution parameters must be NDArrays or numbers, but got {type(scale).__name__}.")
     return _draw("exponential", {"lam": 1.0 / scale}, shape, dtype, ctx, out)
 
@@ -111,7 +111,7 @@ def _draw(
         options["dtype"] = name_of(as_torch(dtype))
     if shape is not None:
         options["shape"] = shape
-    values = list(parameters.values())
+    values: list[Any] = list(parameters.values())
     if all(isinstance(value, NDArray) for value in values):
         return invoke(f"_sample_{distribution}", *values, out=out, **options)
     if not all(map(is_number, values)):
@@ -119,4 +119,6 @@ def _draw(
         raise ValueError(f"Distribution parameters must be all NDArrays or all numbers, but got {kinds}.")
     if out is None:
         options.setdefault("shape", 1)
-    return invoke(f"_random_{distribution}", ctx=ctx, out=out, **parameters, **options)
+    if ctx is not None:
+        options["ctx"] = ctx
+    return invoke(f"_random_{distribution}", out=out, **parameters, **options)

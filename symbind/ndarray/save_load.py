@@ -12,8 +12,8 @@ V3  ``F993FACA``   as V2, but a shape without dimensions is one number
 === ============== ====================================================================================
 
 with shape = ``int32 ndim``, ndim × ``int64``, and place = ``int32 device type, int32 device number``. Brackets are
-there for sparse storage only (1: row_sparse with row numbers, 2: csr with row starts and column numbers). In V0 to V2
-an array without dimensions ends after its shape and is no array at all; it is read as one without elements.
+there for sparse storage only (1: row_sparse with row numbers, 2: csr with row starts and column numbers). In V2 an
+array without dimensions ends after its shape and is no array at all; it is read as one without elements.
 
 Arrays are written as V2, byte for byte as MXNet does; only an array without dimensions, which V2 cannot hold, as V3.
 Sparse arrays are read as dense ones, up to :data:`DENSE_LIMIT` bytes in one file.
@@ -180,8 +180,8 @@ class _Reader:
         if magic != _LIST_MAGIC:
             self.fail(f"this is no file of arrays: it starts with {magic:#x} instead of {_LIST_MAGIC:#x}", 0)
         (count,) = self.numbers("Q", "the number of arrays")
-        # The shortest array is four bytes.
-        self.require(4 * count, f"a list of {count} arrays")
+        # The shortest array is the twelve bytes of a V2 without dimensions.
+        self.require(12 * count, f"a list of {count} arrays")
         arrays = []
         for i in range(count):
             self.part = f"array {i}"
@@ -230,8 +230,10 @@ class _Reader:
             shape = self.read_shape("q")
         else:
             shape = self.read_shape("I", ndim=magic)
-        if shape is None or (not shape and magic != _V3):
+        if shape is None or (magic == _V2 and not shape):
             return NDArray(torch.empty(0))
+        if magic not in (_V2, _V3) and not shape:
+            self.fail("an array of this version cannot be without dimensions", self.offset - 4)
         context = self.read_context()
         dtype = self.read_dtype()
         if storage == _DENSE:
@@ -269,6 +271,9 @@ class _Reader:
     def read_elements(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         length = product(shape) * dtype.itemsize
         self.require(length, f"an array of shape {shape}")
+        if product(max(n, 1) for n in shape) > 2**40:
+            # An array without elements needs no bytes, but torch cannot count such strides.
+            self.fail(f"shape {shape} is too large")
         # The bytes go from the file to where they stay; a bool may hold no byte but 0 and 1.
         tensor = torch.empty(shape, dtype=torch.uint8 if dtype == torch.bool else dtype)
         if self.stream.readinto(_bytes_of(tensor).data) != length:  # type: ignore[attr-defined]
@@ -288,17 +293,17 @@ class _Reader:
                 self.fail(f"an index array of {index_dtype} and shape {index_shape}")
             indices.append(self.read_elements(index_shape, index_dtype).long())
 
-        self.dense_bytes += product(shape) * dtype.itemsize
+        self.dense_bytes += product(max(n, 1) for n in shape) * dtype.itemsize
         if self.dense_bytes > DENSE_LIMIT:
             self.fail(f"sparse arrays would take more than {DENSE_LIMIT} bytes as dense ones; this one is {shape}")
         if storage == _ROW_SPARSE:
             return self.dense_from_rows(elements, indices[0], shape)
-        return self.dense_from_csr(elements, *indices, shape)
+        return self.dense_from_csr(elements, indices[0], indices[1], shape)
 
     def dense_from_rows(self, rows: torch.Tensor, numbers: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         if tuple(rows.shape) != (len(numbers), *shape[1:]):
             self.fail(f"rows of shape {tuple(rows.shape)} and {len(numbers)} row numbers make no array of {shape}")
-        self.check_indices(numbers, shape[0], "row")
+        self.check_indices(numbers, shape[0], "row number")
         dense = torch.zeros(shape, dtype=rows.dtype)
         dense[numbers] = rows
         return dense
@@ -309,10 +314,11 @@ class _Reader:
         if len(shape) != 2 or values.dim() != 1 or len(values) != len(columns) or len(starts) != shape[0] + 1:
             seen = f"{len(values)} values, {len(columns)} columns and {len(starts)} row starts"
             self.fail(f"{seen} make no csr array of shape {shape}")
+        self.check_indices(starts, len(values) + 1, "row start")
+        self.check_indices(columns, shape[1], "column number")
         counts = starts.diff()
         if starts[0] != 0 or starts[-1] != len(values) or (len(counts) and counts.min() < 0):
             self.fail(f"the row starts of a csr array must grow from 0 to {len(values)}")
-        self.check_indices(columns, shape[1], "column")
         dense = torch.zeros(shape, dtype=values.dtype)
         rows = torch.repeat_interleave(torch.arange(shape[0]), counts)
         dense[rows, columns] = values
@@ -320,4 +326,4 @@ class _Reader:
 
     def check_indices(self, indices: torch.Tensor, size: int, what: str) -> None:
         if len(indices) and not (indices.min() >= 0 and indices.max() < size):
-            self.fail(f"a {what} number is not among the {size} of the array")
+            self.fail(f"a {what} is not in 0..{size - 1}")
