@@ -21,6 +21,7 @@ from . import (
     matrix,
     normalization,
     padding,
+    pooling,
     random,
     reduce,
     scalar,

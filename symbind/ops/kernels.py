@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -59,3 +59,16 @@ def scalar_like(value: float, array: torch.Tensor) -> torch.Tensor:
     if not array.is_floating_point():
         number = number.to(torch.int64)
     return number.to(array.dtype)
+
+
+def sequence(steps: Iterable[Kernel]) -> Kernel:
+    """One call that makes several, in order."""
+    calls = tuple(steps)
+    if len(calls) == 1:
+        return calls[0]
+
+    def run() -> None:
+        for call in calls:
+            call()
+
+    return run

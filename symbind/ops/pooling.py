@@ -1,0 +1,332 @@
+"""Pooling: a statistic of every window of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+
+from ..base import MXNetError
+from ..graph.symbol import apply
+from . import spatial
+from .kernels import sequence
+from .operator import ZERO, Kernel, Operator, Sample, register
+from .parameter import Bool, Enum, Int, Optional, Param, Params
+from .parameter import Shape as ShapeKind
+from .shapes import merge
+
+
+class Axis(NamedTuple):
+    """Windows along one axis: ``count`` of them, ``kernel`` long, the first ``pad`` before the first number."""
+
+    size: int
+    kernel: int
+    stride: int
+    pad: int
+    count: int
+
+    def is_natural(self, ceil_mode: bool) -> bool:
+        """Whether torch's own pooling, rounding this way, has the same windows."""
+        rest = self.size + 2 * self.pad - self.kernel
+        if self.pad > self.kernel // 2 or rest < 0:
+            return False
+        count = (-(-rest // self.stride) if ceil_mode else rest // self.stride) + 1
+        if ceil_mode and (count - 1) * self.stride >= self.size + self.pad:
+            count -= 1  # torch leaves out a window that would see padding only
+        return count == self.count
+
+    def padded_size(self) -> int:
+        """Length of the axis with all the padding that a window sees."""
+        return max(self.pad + self.size, (self.count - 1) * self.stride + self.kernel)
+
+    def lengths(self, include_pad: bool) -> list[int]:
+        """By how much the sum of each window is divided for its average: what reaches beyond the padding is out."""
+        margin = self.pad if include_pad else 0
+        starts = [i * self.stride - self.pad for i in range(self.count)]
+        return [max(1, min(s + self.kernel, self.size + margin) - max(s, -margin)) for s in starts]
+
+
+class Windows:
+    """The windows of one pooling in the form that torch takes: two or three axes, channel first.
+
+    Windows that torch does not know are those of a larger array, into which the data is copied with its padding.
+    """
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self.axes = [Axis(1, 1, 1, 0, 1), *axes] if len(axes) == 1 else list(axes)
+        self.ceil_mode = not all(axis.is_natural(False) for axis in axes)
+        self.natural = all(axis.is_natural(self.ceil_mode) for axis in axes)
+        pad = [axis.pad for axis in self.axes]
+        if not self.natural:
+            self.ceil_mode, pad = False, [0] * len(pad)
+        #: The arguments kernel, stride and padding of every pooling of torch.
+        self.arguments = ([axis.kernel for axis in self.axes], [axis.stride for axis in self.axes], pad)
+
+    def function(self, name: str) -> Any:
+        """torch's pooling called ``name``, of as many axes as here."""
+        return getattr(torch.ops.aten, name.format(len(self.axes)))
+
+    def view(self, array: torch.Tensor, last: bool) -> torch.Tensor:
+        """``array``, channel last or first, with the axes that torch wants."""
+        array = spatial.first_view(array, last)
+        return array.unsqueeze(2) if array.dim() < len(self.axes) + 2 else array
+
+    def padded(self, data: torch.Tensor, fill: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """An array for ``data`` and its padding, which is set to ``fill``; and the part of it that is for the data."""
+        if self.natural:
+            array = torch.empty(data.shape, dtype=data.dtype, device=data.device)
+            return array, array
+        sizes = [axis.padded_size() for axis in self.axes]
+        array = torch.full((*data.shape[:2], *sizes), fill, dtype=data.dtype, device=data.device)
+        return array, array[(..., *(slice(axis.pad, axis.pad + axis.size) for axis in self.axes))]
+
+    def needs_copy(self, data: torch.Tensor) -> bool:
+        return not (self.natural and data.is_contiguous())
+
+    def lengths(self, include_pad: bool, like: torch.Tensor) -> torch.Tensor:
+        """The divisor of every average."""
+        result = torch.ones((), dtype=like.dtype, device=like.device)
+        for axis in self.axes:
+            result = result.unsqueeze(-1) * result.new_tensor(axis.lengths(include_pad))
+        return result
+
+
+class _Pooling(Operator):
+    """What pooling and its gradient have in common."""
+
+    # In a dictionary, because the class has a method called kernel too.
+    parameters = {"kernel": Param(ShapeKind, (), "Sizes of the window: 1, 2 or 3 of them.")}
+    pool_type = Param(Enum("avg", "lp", "max", "sum"), "max", "The statistic.")
+    global_pool = Param(Bool, False, "One window over everything; kernel, stride and pad do not matter.")
+    cudnn_off = Param(Bool, False, "Accepted for MXNet's sake.")
+    pooling_convention = Param(
+        Enum("full", "same", "valid"), "valid", "Whether a window may reach beyond the padded data."
+    )
+    stride = Param(ShapeKind, (), "Steps from window to window; 1 if left out.")
+    pad = Param(ShapeKind, (), "Padding at both ends of each axis; 0 if left out.")
+    p_value = Param(Optional(Int), None, "The exponent of lp: 1, 2 or 3.")
+    count_include_pad = Param(Optional(Bool), None, "Whether an average counts the padding; yes if left out.")
+    layout = Param(
+        Optional(Enum("NCDHW", "NCHW", "NCW", "NDHWC", "NHWC", "NWC")),
+        None,
+        "Order of the axes of data and output; channel first if left out.",
+    )
+
+    def parse(self, attrs, node_name=""):
+        p = super().parse(attrs, node_name)
+        if not p.global_pool:
+            spatial.complete("Pooling", p, stride=1, pad=0)
+            spatial.check_layout("Pooling", p)
+            if p.pooling_convention == "same" and any(p.pad):
+                raise MXNetError(f"pooling_convention='same' leaves no choice of padding, but pad={p.pad}")
+        if p.pool_type == "lp" and p.p_value not in (1, 2, 3):
+            raise MXNetError(f"Pooling with pool_type='lp' needs a p_value of 1, 2 or 3, not {p.p_value}")
+        return p
+
+    @staticmethod
+    def axes(p: Params, sizes: Sequence[int]) -> list[Axis]:
+        """The windows over data of these spatial sizes; an axis of unknown size (0) has an unknown number of them."""
+        if p.global_pool:
+            return [Axis(size, size, 1, 0, 1) for size in sizes]
+        axes = []
+        for size, kernel, stride, pad in zip(sizes, p.kernel, p.stride, p.pad):
+            rest = size + 2 * pad - kernel
+            if not size:
+                count = 0
+            elif p.pooling_convention == "same":
+                count = -(-size // stride)
+            elif rest < 0:
+                raise MXNetError(f"kernel size ({kernel}) exceeds input ({size} padded to {size + 2 * pad})")
+            else:
+                count = (rest // stride if p.pooling_convention == "valid" else -(-rest // stride)) + 1
+            axes.append(Axis(size, kernel, stride, pad, count))
+        return axes
+
+    @staticmethod
+    def exponent(p: Params) -> int:
+        """The power to which sums and averages raise their numbers."""
+        return p.p_value if p.pool_type == "lp" else 1
+
+    @staticmethod
+    def average_arguments(p: Params, windows: Windows) -> tuple[Any, ...]:
+        """What torch's average pooling takes after the array, for an average or a sum of natural windows."""
+        include_pad = p.count_include_pad is not False
+        if p.pool_type == "avg" and windows.natural:
+            return *windows.arguments, windows.ceil_mode, include_pad, None
+        return *windows.arguments, windows.ceil_mode, True, 1
+
+
+@register
+class Pooling(_Pooling):
+    r"""A statistic of every window of the spatial axes, for each channel of each sample.
+
+    ====  ==========================================================================================
+    max   the largest number
+    sum   :math:`\sum x`
+    avg   :math:`\frac 1 n \sum x`, where the :math:`n` numbers include padding unless ``count_include_pad`` is false
+    lp    :math:`\sqrt[p]{\sum x^p}` with :math:`p` = ``p_value``
+    ====  ==========================================================================================
+
+    Shapes: ``data`` :math:`(N, C, d_1, …)` with one to three spatial axes, or channel last as ``layout`` says; output
+    the same with
+
+    .. math:: o_i = \left\lfloor \frac{d_i + 2\,pad_i - kernel_i}{stride_i} \right\rfloor + 1
+
+    for the convention *valid*; *full* rounds up; *same* has :math:`\lceil d_i / stride_i \rceil` windows that start
+    on the data. What a window sees beyond the padding is in no statistic. ``global_pool`` gives :math:`o_i = 1`.
+
+    Raises MXNetError if the kernel is larger than the padded data, or has another number of axes.
+    """
+
+    name = "Pooling"
+    outputs = ("output", "workspace")
+    samples = (
+        Sample((1, 2, 4, 5), kernel=(2, 3), values={0: (0, 100)}),
+        Sample((1, 1, 5, 4), kernel=(3, 2), stride=(2, 1), pad=(1, 1), pool_type="avg"),
+        Sample((1, 1, 5, 4), kernel=(3, 2), stride=(2, 1), pad=(1, 1), pool_type="avg", count_include_pad=False),
+        Sample((2, 1, 5), kernel=(2,), stride=(2,), pool_type="avg", pooling_convention="full"),
+        Sample((1, 2, 7), kernel=(3,), stride=(3,), pad=(2,), pool_type="avg", pooling_convention="full"),
+        Sample((1, 2, 7), kernel=(3,), stride=(3,), pad=(2,), pooling_convention="full", values={0: (0, 100)}),
+        Sample((1, 1, 3, 4, 3), kernel=(2, 2, 2), pool_type="sum"),
+        Sample((1, 1, 3, 4), kernel=(2, 2), pool_type="lp", p_value=2, low=0.5, high=1.5),
+        Sample((1, 1, 3, 4), kernel=(2, 2), pool_type="lp", p_value=3, low=0.5, high=1.5),
+        Sample((2, 3, 2, 2), global_pool=True, pool_type="avg"),
+        Sample((1, 4, 3, 2), kernel=(3, 2), stride=(2, 1), pool_type="sum", pooling_convention="same", layout="NHWC"),
+    )
+
+    def num_outputs(self, p):
+        return 2 if p.pool_type == "max" else 1
+
+    def num_visible_outputs(self, p):
+        return 1
+
+    def num_recorded_outputs(self, p):
+        return 2
+
+    def infer_shape(self, p, inputs, outputs):
+        last = spatial.channel_last(p)
+        data, output = (spatial.channel_first(shape, last) for shape in (inputs[0], outputs[0]))
+        if data is not None:
+            if len(data) not in (3, 4, 5) or (not p.global_pool and len(data) != len(p.kernel) + 2):
+                wanted = "3, 4 or 5" if p.global_pool else len(p.kernel) + 2
+                raise MXNetError(f"Input data of Pooling should have {wanted} axes, but has shape {inputs[0]}")
+            output = merge(output, (*data[:2], *(axis.count for axis in self.axes(p, data[2:]))))
+            data = (*output[:2], *data[2:])
+        shapes = [spatial.channel_given(output, last), output]
+        return [spatial.channel_given(data, last)], shapes[: self.num_outputs(p)]
+
+    def infer_dtype(self, p, inputs, outputs):
+        dtype = inputs[0] or outputs[0]
+        return [dtype], [dtype, torch.int64][: self.num_outputs(p)]
+
+    def gradient(self, p, x, y, dy):
+        saved = y if p.pool_type in ("max", "lp") else []
+        return [apply("_backward_Pooling", dy[0], x[0], *saved[-1:], **vars(p))]
+
+    def kernel(self, p, inputs, outputs, env):
+        last = spatial.channel_last(p)
+        windows = Windows(self.axes(p, spatial.channel_first(inputs[0].shape, last)[2:]))
+        data, output = windows.view(inputs[0], last), windows.view(outputs[0], last)
+        result = output if output.is_contiguous() else torch.empty_like(output).contiguous()
+        steps: list[Kernel] = []
+
+        exponent = self.exponent(p)
+        source = data
+        if windows.needs_copy(data) or exponent > 1:
+            source, inner = windows.padded(data, torch.finfo(data.dtype).min if p.pool_type == "max" else 0)
+            steps.append(partial(torch.pow, data, exponent, out=inner) if exponent > 1 else partial(inner.copy_, data))
+
+        if p.pool_type == "max":
+            pool = windows.function("max_pool{}d_with_indices").out
+            indices = windows.view(outputs[1], last=False)
+            steps.append(partial(pool, source, *windows.arguments, 1, windows.ceil_mode, out=result, indices=indices))
+        else:
+            pool = windows.function("avg_pool{}d").out
+            steps.append(partial(pool, source, *self.average_arguments(p, windows), out=result))
+            if p.pool_type == "avg" and not windows.natural:
+                steps.append(partial(result.div_, windows.lengths(p.count_include_pad is not False, result)))
+        if exponent == 2:
+            steps.append(result.sqrt_)
+        elif exponent == 3:
+            magnitude = torch.empty_like(result)
+            steps.append(lambda: torch.copysign(torch.abs(result, out=magnitude).pow_(1 / 3), result, out=result))
+        if result is not output:
+            steps.append(partial(output.copy_, result))
+        return sequence(steps)
+
+
+@register
+class PoolingGradient(_Pooling):
+    """Gradient of Pooling: each head gradient goes to the numbers of its window, as the statistic weighs them."""
+
+    name = "_backward_Pooling"
+    samples = (
+        Sample((1, 1, 3, 2), (1, 1, 4, 3), kernel=(2, 2), pool_type="avg"),
+        Sample((1, 1, 3), (1, 1, 4), kernel=(2,), pool_type="sum"),
+    )
+
+    def input_names(self, p):
+        saved = {"max": ("workspace",), "lp": ("output",)}.get(p.pool_type, ())
+        return ("head_grad", "data", *saved)
+
+    def unread_inputs(self, p):
+        return () if p.pool_type == "lp" else (1,)
+
+    def infer_shape(self, p, inputs, outputs):
+        data = merge(inputs[1], outputs[0])
+        return [inputs[0], data, *inputs[2:]], [data]
+
+    def infer_dtype(self, p, inputs, outputs):
+        dtype = inputs[0] or inputs[1] or outputs[0]
+        saved = {"max": [torch.int64], "lp": [dtype]}.get(p.pool_type, [])
+        return [dtype, dtype, *saved], [dtype]
+
+    def gradient(self, p, x, y, dy):
+        if p.pool_type not in ("avg", "sum"):
+            return super().gradient(p, x, y, dy)
+        return [apply("Pooling", dy[0], **vars(p)), ZERO]
+
+    def kernel(self, p, inputs, outputs, env):
+        last = spatial.channel_last(p)
+        windows = Windows(self.axes(p, spatial.channel_first(inputs[1].shape, last)[2:]))
+        head, data, output = (windows.view(array, last) for array in (*inputs[:2], outputs[0]))
+        steps: list[Kernel] = []
+
+        scaled = head
+        if p.pool_type == "avg" and not windows.natural:
+            scaled = torch.empty_like(head)
+            steps.append(partial(torch.div, head, windows.lengths(p.count_include_pad is not False, head), out=scaled))
+        exponent = self.exponent(p)
+        if exponent > 1:
+            power = windows.view(inputs[2], last)
+            scaled = torch.empty_like(head)
+
+            def divide() -> None:
+                torch.pow(power, exponent - 1, out=scaled)
+                torch.div(head, scaled, out=scaled).nan_to_num_(0, 0, 0)
+
+            steps.append(divide)
+        if not scaled.is_contiguous():
+            strided, scaled = scaled, torch.empty(scaled.shape, dtype=scaled.dtype, device=scaled.device)
+            steps.append(partial(scaled.copy_, strided))
+
+        result = inner = output
+        if windows.needs_copy(output):
+            result, inner = windows.padded(output, 0)
+        if p.pool_type == "max":
+            pool = windows.function("max_pool{}d_with_indices_backward").grad_input
+            indices = windows.view(inputs[2], last=False)
+            arguments = (*windows.arguments, 1, windows.ceil_mode, indices)
+        else:
+            pool = windows.function("avg_pool{}d_backward").grad_input
+            arguments = self.average_arguments(p, windows)
+        # Of the array that was pooled torch wants the shape alone, which is the result's.
+        steps.append(partial(pool, scaled, result, *arguments, grad_input=result))
+        if exponent > 1:
+            steps.append(partial(torch.pow, data, exponent - 1, out=output))
+            steps.append(partial(output.mul_, inner))
+        elif inner is not output:
+            steps.append(partial(output.copy_, inner))
+        return sequence(steps)
