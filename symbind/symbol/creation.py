@@ -91,6 +91,6 @@ def hypot(left: Any, right: Any) -> Any:
 def split_v2(ary: Symbol, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False) -> Symbol:
     """Cut ``ary`` along ``axis`` into equal sections, or at the given indices."""
     if isinstance(indices_or_sections, int):
-        return _apply("_split_v2", ary, indices=(), axis=axis, squeeze_axis=squeeze_axis, sections=indices_or_sections)
-    indices = (0, *indices_or_sections)
+        return _apply("_split_v2", ary, indices=[], axis=axis, squeeze_axis=squeeze_axis, sections=indices_or_sections)
+    indices = [0, *indices_or_sections]
     return _apply("_split_v2", ary, indices=indices, axis=axis, squeeze_axis=squeeze_axis, sections=0)
