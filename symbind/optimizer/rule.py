@@ -1,0 +1,243 @@
+"""Optimizers whose rule is written once, for many arrays at a time.
+
+``update`` of one parameter and ``update_multi`` of all of them run the same code on the same batches, so they
+agree; and everything but the arithmetic, such as which parameters share a learning rate and how their arrays
+are cut, is decided when arrays are first seen and kept while the same arrays come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..ndarray import NDArray
+from .batch import Batch, Parameter, ScratchPool, cut
+from .optimizer import Optimizer
+
+__all__ = ["RuleOptimizer", "zeros_like"]
+
+
+def zeros_like(weight: NDArray) -> NDArray:
+    """A contiguous array of zeros with shape, dtype and context of ``weight``."""
+    zeros = torch.zeros_like(weight.tensor, memory_format=torch.contiguous_format)
+    return NDArray(zeros, weight.context)
+
+
+class RuleOptimizer(Optimizer):
+    """Base class of optimizers that are a rule on batches.
+
+    A subclass defines :meth:`_apply` and, where the rule needs more than learning rate and decay,
+    :meth:`_coefficients`. Parameters with equal coefficients are updated together.
+
+    ``elementwise`` says that the rule treats every element by itself, so that arrays may be cut.
+    """
+
+    elementwise = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._forget_arrays()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A subclass that redefines an update is to be asked for it: the faster ways around it are closed.
+        own = vars(cls)
+        if "update" in own and "update_multi_precision" not in own:
+            cls.update_multi_precision = Optimizer.update_multi_precision  # type: ignore[method-assign]
+        if ("update" in own or "update_multi_precision" in own) and "update_multi" not in own:
+            cls.update_multi = Optimizer.update_multi  # type: ignore[method-assign]
+
+    def _coefficients(self, index: Hashable, lr: float, wd: float, t: int) -> tuple[float, ...]:
+        """What :meth:`_apply` needs to know about update number ``t`` of a parameter, beside its arrays."""
+        return lr, wd
+
+    def _apply(self, batch: Batch, *coefficients: float) -> None:
+        """Update the weights and states of ``batch`` in place."""
+        raise NotImplementedError
+
+    def _step_coefficients(
+        self, indices: Sequence[Hashable], parameters: Sequence[Parameter]
+    ) -> list[tuple[float, ...]]:
+        """Count an update of each parameter and return its coefficients."""
+        self._update_count(indices)
+        counts = self._index_update_count
+        return [
+            self._coefficients(index, lr, wd, counts[index])
+            for index, lr, wd in zip(indices, self._get_lrs(indices), self._get_wds(indices))
+        ]
+
+    # --- gradients as rules want them
+
+    @property
+    def _clips(self) -> bool:
+        return self.clip_gradient is not None and self.clip_gradient > 0
+
+    def _gradient(self, batch: Batch) -> list[Tensor]:
+        """``clip(rescale_grad · g)``, to be read only."""
+        if self.rescale_grad == 1 and not self._clips:
+            return batch.grads
+        return self._own_gradient(batch)
+
+    def _own_gradient(self, batch: Batch) -> list[Tensor]:
+        """``clip(rescale_grad · g)`` in scratch memory."""
+        own = batch.scratch("gradient")
+        for grad, scaled in zip(batch.grads, own):
+            torch.mul(grad, self.rescale_grad, out=scaled)
+        if self._clips:
+            self._clip(own)
+        return own
+
+    def _decayed_gradient(self, batch: Batch, wd: float) -> list[Tensor]:
+        """``clip(rescale_grad · g + wd · w)``, to be read only."""
+        if wd == 0:
+            return self._gradient(batch)
+        own = batch.scratch("gradient")
+        for grad, scaled in zip(batch.grads, own):
+            torch.mul(grad, self.rescale_grad, out=scaled)
+        torch._foreach_add_(own, batch.weights, alpha=wd)
+        if self._clips:
+            self._clip(own)
+        return own
+
+    def _clip(self, tensors: list[Tensor]) -> None:
+        torch._foreach_clamp_min_(tensors, -self.clip_gradient)
+        torch._foreach_clamp_max_(tensors, self.clip_gradient)
+
+    # --- states
+
+    def _parameter(self, index: Hashable, weight: NDArray, grad: NDArray, state: Any, master: bool) -> Parameter:
+        """The arrays of a parameter; ValueError if they do not fit together."""
+        copy = None
+        if master:
+            copy, state = state if self.master_first else state[::-1]
+        states = state if isinstance(state, (tuple, list)) else (state,)
+        parameter = Parameter(
+            weight.tensor if copy is None else copy.tensor,
+            grad.tensor,
+            tuple(array.tensor for array in states if array is not None),
+            None if copy is None else weight.tensor,
+        )
+        unfit = [("gradient", grad.tensor)] if grad.shape != weight.shape else []
+        if copy is not None and copy.shape != weight.shape:
+            unfit.append(("float32 copy", copy.tensor))
+        unfit += [("state", array) for array in parameter.states if not self._fits(array, parameter.weight)]
+        for what, array in unfit:
+            raise ValueError(
+                f"{type(self).__name__}: the {what} of parameter {self.idx2name.get(index, index)} has shape "
+                f"{tuple(array.shape)} and dtype {array.dtype}, but the weight to update has shape {weight.shape} "
+                f"and dtype {parameter.weight.dtype}"
+            )
+        return parameter
+
+    def _fits(self, state: Tensor, weight: Tensor) -> bool:
+        return state.shape == weight.shape and state.dtype == weight.dtype
+
+    # --- updates
+
+    def update(self, index: Hashable, weight: NDArray, grad: NDArray, state: Any) -> None:
+        """Update ``weight`` and ``state`` in place, in the weight's own precision.
+
+        All four arguments may be lists, of as many parameters.
+        """
+        self._update_lists(index, weight, grad, state, masters=False)
+
+    def update_multi_precision(self, index: Hashable, weight: NDArray, grad: NDArray, state: Any) -> None:
+        """:meth:`update`, of the float32 copy where there is one."""
+        self._update_lists(index, weight, grad, state, masters=True)
+
+    def update_multi(
+        self,
+        indices: Sequence[Hashable],
+        weights: Sequence[NDArray],
+        grads: Sequence[NDArray],
+        states: Sequence[Any],
+    ) -> None:
+        """:meth:`update_multi_precision` of many parameters at a time, with as few operations as possible."""
+        self._update_lists(indices, weights, grads, states, masters=True)
+
+    def _update_lists(self, index: Any, weight: Any, grad: Any, state: Any, masters: bool) -> None:
+        if not isinstance(index, (list, tuple)):
+            index, weight, grad, state = (index,), (weight,), (grad,), (state,)
+        key = (tuple(index), masters)
+        prepared = self._prepared.get(key)
+        if prepared is None or not prepared.is_for(weight, grad, state):
+            prepared = self._prepared[key] = _PreparedUpdate(self, index, weight, grad, state, masters)
+        prepared.run()
+
+    def _forget_arrays(self) -> None:
+        self._prepared: dict[Any, _PreparedUpdate] = {}
+        self._pool = ScratchPool()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        del state["_prepared"], state["_pool"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._forget_arrays()
+
+
+class _PreparedUpdate:
+    """The update of certain arrays, ready to be repeated."""
+
+    def __init__(
+        self,
+        optimizer: RuleOptimizer,
+        indices: Sequence[Hashable],
+        weights: Sequence[NDArray],
+        grads: Sequence[NDArray],
+        states: Sequence[Any],
+        masters: bool,
+    ) -> None:
+        self.optimizer = optimizer
+        self.indices = list(indices)
+        self.parameters = [
+            optimizer._parameter(index, weight, grad, state, masters and optimizer._keeps_master(weight))
+            for index, weight, grad, state in zip(indices, weights, grads, states, strict=True)
+        ]
+        self.arrays = [(weight.tensor, grad.tensor) for weight, grad in zip(weights, grads)]
+        self.states = list(states)
+        # Positions of parameters with equal coefficients, and their batches.
+        self.groups: list[tuple[list[int], list[Batch]]] = []
+
+    def is_for(self, weights: Sequence[NDArray], grads: Sequence[NDArray], states: Sequence[Any]) -> bool:
+        """Whether these are the arrays that were prepared."""
+        return all(
+            weight.tensor is known_weight and grad.tensor is known_grad
+            for weight, grad, (known_weight, known_grad) in zip(weights, grads, self.arrays)
+        ) and all(state is known for state, known in zip(states, self.states))
+
+    def run(self) -> None:
+        """Make one update."""
+        coefficients = self.optimizer._step_coefficients(self.indices, self.parameters)
+        if not self.groups or not self._grouped_by(coefficients):
+            self._group(coefficients)
+        for positions, batches in self.groups:
+            for batch in batches:
+                batch.fetch()
+                self.optimizer._apply(batch, *coefficients[positions[0]])
+                batch.store()
+
+    def _grouped_by(self, coefficients: list[tuple[float, ...]]) -> bool:
+        return all(
+            coefficients[position] == coefficients[positions[0]]
+            for positions, _ in self.groups
+            for position in positions
+        )
+
+    def _group(self, coefficients: list[tuple[float, ...]]) -> None:
+        by_key: dict[Any, list[int]] = {}
+        for position, parameter in enumerate(self.parameters):
+            weight = parameter.weight
+            # States can be missing: momentum may have been turned on after some of them were made.
+            key = (coefficients[position], weight.dtype, weight.device, len(parameter.states))
+            by_key.setdefault(key, []).append(position)
+        optimizer = self.optimizer
+        self.groups = [
+            (positions, cut([self.parameters[i] for i in positions], optimizer.elementwise, optimizer._pool))
+            for positions in by_key.values()
+        ]
