@@ -34,6 +34,8 @@ class Context:
     """
 
     __slots__ = ("device_id", "device_typeid")
+    device_id: int
+    device_typeid: int
 
     #: Device types by the codes that files use, and back.
     devtype2str = {1: "cpu", 2: "gpu", 3: "cpu_pinned", 5: "cpu_shared"}
