@@ -19,8 +19,14 @@ __all__ = ["load_checkpoint", "load_params", "save_checkpoint", "split_params"]
 Params = dict[str, NDArray]
 
 
-def save_checkpoint(prefix: str, epoch: int, symbol: Symbol | None, arg_params: Mapping[str, NDArray],
-                    aux_params: Mapping[str, NDArray], remove_amp_cast: bool = True) -> None:
+def save_checkpoint(
+    prefix: str,
+    epoch: int,
+    symbol: Symbol | None,
+    arg_params: Mapping[str, NDArray],
+    aux_params: Mapping[str, NDArray],
+    remove_amp_cast: bool = True,
+) -> None:
     """Write ``prefix-symbol.json`` (if there is a symbol) and ``prefix-<epoch, four digits>.params``."""
     if symbol is not None:
         symbol.save(f"{prefix}-symbol.json", remove_amp_cast=remove_amp_cast)

@@ -88,10 +88,21 @@ class FeedForward:
 
     # ---- training -----------------------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None, eval_data: Any = None, eval_metric: Any = "acc",
-            epoch_end_callback: Any = None, batch_end_callback: Any = None, kvstore: Any = "local", logger: Any = None,
-            work_load_list: Any = None, monitor: Any = None, eval_end_callback: Any = None,
-            eval_batch_end_callback: Any = None) -> None:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        eval_data: Any = None,
+        eval_metric: Any = "acc",
+        epoch_end_callback: Any = None,
+        batch_end_callback: Any = None,
+        kvstore: Any = "local",
+        logger: Any = None,
+        work_load_list: Any = None,
+        monitor: Any = None,
+        eval_end_callback: Any = None,
+        eval_batch_end_callback: Any = None,
+    ) -> None:
         """Train on an array (with labels ``y``) or an iterator; ``eval_data`` is an iterator or a pair of arrays."""
         logger = logger or logging
         if self.num_epoch is None:
@@ -101,8 +112,14 @@ class FeedForward:
         module = self._module(train.provide_data, train.provide_label, for_training=True)
         if monitor is not None:
             module.install_monitor(monitor)
-        module.init_params(self.initializer, self.arg_params, self.aux_params, allow_missing=True, force_init=True,
-                           allow_extra=self.allow_extra_params)
+        module.init_params(
+            self.initializer,
+            self.arg_params,
+            self.aux_params,
+            allow_missing=True,
+            force_init=True,
+            allow_extra=self.allow_extra_params,
+        )
         module.init_optimizer(kvstore, self.optimizer, self.kwargs)
         eval_metric = metrics.create(eval_metric)
         logger.info("Start training with %s", str(self.ctx))
@@ -117,11 +134,17 @@ class FeedForward:
                 if callback is not None:
                     callback(epoch, self.symbol, self.arg_params, self.aux_params)
             if evaluation is not None:
-                module.score(evaluation, eval_metric, batch_end_callback=eval_batch_end_callback,
-                             score_end_callback=eval_end_callback or LogValidationMetricsCallback(), epoch=epoch)
+                module.score(
+                    evaluation,
+                    eval_metric,
+                    batch_end_callback=eval_batch_end_callback,
+                    score_end_callback=eval_end_callback or LogValidationMetricsCallback(),
+                    epoch=epoch,
+                )
 
-    def _train_epoch(self, module: Module, train: Any, eval_metric: Any, epoch: int, callbacks: Any, monitor: Any,
-                     logger: Any) -> None:
+    def _train_epoch(
+        self, module: Module, train: Any, eval_metric: Any, epoch: int, callbacks: Any, monitor: Any, logger: Any
+    ) -> None:
         nbatch = 0
         while True:
             for batch in train:
@@ -171,8 +194,14 @@ class FeedForward:
         single = [kind[0] if len(kind) == 1 else kind for kind in merged]
         return tuple(single) if return_data else single[0]
 
-    def score(self, X: Any, eval_metric: Any = "acc", num_batch: int | None = None, batch_end_callback: Any = None,
-              reset: bool = True) -> float:
+    def score(
+        self,
+        X: Any,
+        eval_metric: Any = "acc",
+        num_batch: int | None = None,
+        batch_end_callback: Any = None,
+        reset: bool = True,
+    ) -> float:
         """The metric over an iterator with labels."""
         data = self._prediction_iterator(X)
         result = self._ready_module(data).score(data, eval_metric, num_batch, batch_end_callback, reset=reset)
@@ -182,8 +211,13 @@ class FeedForward:
         if self.arg_params is None:
             raise MXNetError("This model has no parameters yet: fit it, load it, or give arg_params")
         module = self._module(data.provide_data, data.provide_label, for_training=False)
-        module.init_params(self.initializer, self.arg_params, self.aux_params or {}, allow_missing=False,
-                           allow_extra=self.allow_extra_params)
+        module.init_params(
+            self.initializer,
+            self.arg_params,
+            self.aux_params or {},
+            allow_missing=False,
+            allow_extra=self.allow_extra_params,
+        )
         return module
 
     # ---- files --------------------------------------------------------------------------------------------------
@@ -202,16 +236,50 @@ class FeedForward:
         return FeedForward(symbol, ctx=ctx, arg_params=arg_params, aux_params=aux_params, begin_epoch=epoch, **kwargs)
 
     @staticmethod
-    def create(symbol: Symbol, X: Any, y: Any = None, ctx: Any = None, num_epoch: int | None = None,
-               epoch_size: int | None = None, optimizer: Any = "sgd", initializer: Any = Uniform(0.01),  # noqa: B008
-               eval_data: Any = None, eval_metric: Any = "acc", epoch_end_callback: Any = None,
-               batch_end_callback: Any = None, kvstore: Any = "local", logger: Any = None, work_load_list: Any = None,
-               eval_end_callback: Any = None, eval_batch_end_callback: Any = None, **kwargs: Any) -> FeedForward:
+    def create(
+        symbol: Symbol,
+        X: Any,
+        y: Any = None,
+        ctx: Any = None,
+        num_epoch: int | None = None,
+        epoch_size: int | None = None,
+        optimizer: Any = "sgd",
+        initializer: Any = Uniform(0.01),  # noqa: B008
+        eval_data: Any = None,
+        eval_metric: Any = "acc",
+        epoch_end_callback: Any = None,
+        batch_end_callback: Any = None,
+        kvstore: Any = "local",
+        logger: Any = None,
+        work_load_list: Any = None,
+        eval_end_callback: Any = None,
+        eval_batch_end_callback: Any = None,
+        **kwargs: Any,
+    ) -> FeedForward:
         """Make a model and fit it; keywords are the optimizer's parameters."""
-        model = FeedForward(symbol, ctx=ctx, num_epoch=num_epoch, epoch_size=epoch_size, optimizer=optimizer,
-                            initializer=initializer, **kwargs)
-        model.fit(X, y, eval_data, eval_metric, epoch_end_callback, batch_end_callback, kvstore, logger,
-                  work_load_list, None, eval_end_callback, eval_batch_end_callback)
+        model = FeedForward(
+            symbol,
+            ctx=ctx,
+            num_epoch=num_epoch,
+            epoch_size=epoch_size,
+            optimizer=optimizer,
+            initializer=initializer,
+            **kwargs,
+        )
+        model.fit(
+            X,
+            y,
+            eval_data,
+            eval_metric,
+            epoch_end_callback,
+            batch_end_callback,
+            kvstore,
+            logger,
+            work_load_list,
+            None,
+            eval_end_callback,
+            eval_batch_end_callback,
+        )
         return model
 
     # ---- arrays as iterators ------------------------------------------------------------------------------------

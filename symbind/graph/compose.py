@@ -132,9 +132,7 @@ def substitute(
     return [translate(e) for e in heads]
 
 
-def replace_variables(
-    heads: Sequence[Entry], values: Mapping[str, Entry], name: str | None
-) -> list[Entry]:
+def replace_variables(heads: Sequence[Entry], values: Mapping[str, Entry], name: str | None) -> list[Entry]:
     """Composition of a whole graph: every variable called like a key of ``values`` gives way to that value.
 
     ``name`` renames the head node of the result (it must then be one node). Raises MXNetError for a key that no
@@ -157,4 +155,3 @@ def replace_variables(
 def auxiliary_nodes(order: Sequence[Node]) -> set[Node]:
     """The variables among ``order`` that some operator uses as an auxiliary state."""
     return {node.inputs[i].node for node in order for i in node.auxiliary_inputs if node.inputs[i].node.is_variable}
-

@@ -32,13 +32,13 @@ class Node:
         attrs: dict[str, str] | None = None,
         inputs: Sequence[Entry] = (),
         params: Any = None,
-        serial: int | None = None,
+        serial: float | None = None,
     ) -> None:
         self.op = op
         self.name = name
         self.attrs = {} if attrs is None else attrs
         self.inputs = tuple(inputs)
-        self.serial = next(_serials) if serial is None else serial
+        self.serial: float = next(_serials) if serial is None else serial
         # Parsed once; a copy of a node passes its own along.
         self.params = op.parse(self.attrs, name) if op is not None and params is None else params
 

@@ -223,9 +223,7 @@ def _check_operators(saved: Sequence[SavedNode]) -> None:
         return
     first, others = missing[0], sorted({item.op for item in missing} - {missing[0].op})
     also = f"; {len(others)} other operators of this graph are missing too: {', '.join(others)}" if others else ""
-    raise MXNetError(
-        f"Failed loading Op {first.name} of type {first.op}: Operator {first.op} is not registered{also}"
-    )
+    raise MXNetError(f"Failed loading Op {first.name} of type {first.op}: Operator {first.op} is not registered{also}")
 
 
 def _entry(row: Any, nodes: Sequence[Node], what: str) -> Entry:
@@ -233,9 +231,7 @@ def _entry(row: Any, nodes: Sequence[Node], what: str) -> Entry:
         raise MXNetError(f"The {what} must be [node, output] or [node, output, version], not {row!r}")
     node_id, output = row[0], row[1]
     if not 0 <= node_id < len(nodes):
-        raise MXNetError(
-            f"The {what} points to node {node_id}, but only nodes 0 to {len(nodes) - 1} come before it"
-        )
+        raise MXNetError(f"The {what} points to node {node_id}, but only nodes 0 to {len(nodes) - 1} come before it")
     if not 0 <= output < nodes[node_id].num_outputs:
         raise MXNetError(
             f"The {what} points to output {output} of {nodes[node_id].name}, which has {nodes[node_id].num_outputs}"

@@ -121,9 +121,7 @@ class Symbol:
 
     def get_internals(self) -> Symbol:
         """All values of the graph as one group, so that any can be taken by name."""
-        return Symbol(
-            [Entry(node, i) for node in post_order(self.entries) for i in range(node.num_visible_outputs)]
-        )
+        return Symbol([Entry(node, i) for node in post_order(self.entries) for i in range(node.num_visible_outputs)])
 
     def get_children(self) -> Symbol | None:
         """The direct inputs of the outputs' nodes; None for a variable."""
@@ -153,9 +151,7 @@ class Symbol:
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
         """Attributes of every node that has any, by node name."""
-        return {
-            node.name: with_plain_spellings(node.attrs) for node in post_order(self.entries) if node.attrs
-        }
+        return {node.name: with_plain_spellings(node.attrs) for node in post_order(self.entries) if node.attrs}
 
     def _set_attr(self, **attributes: str) -> None:
         """Annotate the node in place; values must be strings."""
@@ -176,9 +172,7 @@ class Symbol:
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str, not {type(name).__name__}")
         if args and kwargs:
-            raise TypeError(
-                "compose only accept input Symbols either as positional or keyword arguments, not both"
-            )
+            raise TypeError("compose only accept input Symbols either as positional or keyword arguments, not both")
         for value in (*args, *kwargs.values()):
             if not isinstance(value, Symbol):
                 raise TypeError(f"Compose expect `Symbol` as arguments, not {type(value).__name__}")
@@ -255,8 +249,15 @@ class Symbol:
 
         return simple_bind(self, ctx, grad_req, **kwargs)
 
-    def bind(self, ctx: Context, args: Any, args_grad: Any = None, grad_req: Any = "write",
-             aux_states: Any = None, **kwargs: Any) -> Executor:
+    def bind(
+        self,
+        ctx: Context,
+        args: Any,
+        args_grad: Any = None,
+        grad_req: Any = "write",
+        aux_states: Any = None,
+        **kwargs: Any,
+    ) -> Executor:
         """An executor over arrays that the caller owns; see :func:`symbind.runtime.bind.bind`."""
         from ..runtime.bind import bind
 
@@ -367,8 +368,9 @@ def _binary(left: Symbol, right: Any, operator: str | None, scalar_operator: str
     raise TypeError(f"type {type(right)} not supported")
 
 
-def apply(operator: str, *inputs: Symbol, name: str | None = None, attr: Mapping[str, str] | None = None,
-          **params: Any) -> Symbol:
+def apply(
+    operator: str, *inputs: Symbol, name: str | None = None, attr: Mapping[str, str] | None = None, **params: Any
+) -> Symbol:
     """The symbol of ``operator`` on ``inputs`` given by position, as operator gradients and arithmetic make it."""
     op = registry.find(operator)
     attrs = {key: attribute_text(value) for key, value in params.items()}

@@ -92,8 +92,9 @@ class Module(BaseModule):
             module._preloaded_states = f"{prefix}-{epoch:04d}.states"
         return module
 
-    def save_checkpoint(self, prefix: str, epoch: int, save_optimizer_states: bool = False,
-                        remove_amp_cast: bool = True) -> None:
+    def save_checkpoint(
+        self, prefix: str, epoch: int, save_optimizer_states: bool = False, remove_amp_cast: bool = True
+    ) -> None:
         """Write the symbol, the parameters and, if asked, the optimizer states; each file whole or not at all."""
         arg_params, aux_params = self.get_params()
         save_checkpoint(prefix, epoch, self._symbol, arg_params, aux_params, remove_amp_cast)
@@ -156,9 +157,16 @@ class Module(BaseModule):
 
     # ---- binding ------------------------------------------------------------------------------------------------
 
-    def bind(self, data_shapes: Any, label_shapes: Any = None, for_training: bool = True,
-             inputs_need_grad: bool = False, force_rebind: bool = False, shared_module: Module | None = None,
-             grad_req: Any = "write") -> None:
+    def bind(
+        self,
+        data_shapes: Any,
+        label_shapes: Any = None,
+        for_training: bool = True,
+        inputs_need_grad: bool = False,
+        force_rebind: bool = False,
+        shared_module: Module | None = None,
+        grad_req: Any = "write",
+    ) -> None:
         """Make the executor for these shapes; parameters that are known already keep their values.
 
         ``shared_module`` is another bound module whose parameter arrays and arena this one uses too.
@@ -246,8 +254,15 @@ class Module(BaseModule):
 
     # ---- parameters ---------------------------------------------------------------------------------------------
 
-    def init_params(self, initializer: Any = Uniform(0.01), arg_params: Any = None, aux_params: Any = None,  # noqa: B008
-                    allow_missing: bool = False, force_init: bool = False, allow_extra: bool = False) -> None:
+    def init_params(
+        self,
+        initializer: Any = Uniform(0.01),
+        arg_params: Any = None,
+        aux_params: Any = None,
+        allow_missing: bool = False,
+        force_init: bool = False,
+        allow_extra: bool = False,
+    ) -> None:
         """Fill every parameter from ``arg_params``/``aux_params``, or by ``initializer`` where they have none.
 
         RuntimeError for a parameter that neither gives (unless ``allow_missing``), ValueError for a name the module
@@ -293,8 +308,13 @@ class Module(BaseModule):
 
     # ---- optimizer ----------------------------------------------------------------------------------------------
 
-    def init_optimizer(self, kvstore: Any = "local", optimizer: Any = "sgd",
-                       optimizer_params: Any = (("learning_rate", 0.01),), force_init: bool = False) -> None:
+    def init_optimizer(
+        self,
+        kvstore: Any = "local",
+        optimizer: Any = "sgd",
+        optimizer_params: Any = (("learning_rate", 0.01),),
+        force_init: bool = False,
+    ) -> None:
         """Make the optimizer, by name with ``optimizer_params`` or ready-made.
 
         Gradients are sums over the batch, so a named optimizer's ``rescale_grad`` is 1/batch size unless given.
@@ -356,12 +376,14 @@ class Module(BaseModule):
     def _follow_batch(self, batch: Any) -> None:
         """Reshape to the shapes of a batch that differs from what was bound."""
         provided = getattr(batch, "provide_data", None)
-        data = provided or [DataDesc(d.name, tuple(a.shape), d.dtype, d.layout)
-                            for d, a in zip(self._data_shapes, batch.data)]
+        data = provided or [
+            DataDesc(d.name, tuple(a.shape), d.dtype, d.layout) for d, a in zip(self._data_shapes, batch.data)
+        ]
         labels = getattr(batch, "provide_label", None)
         if not labels and self._label_shapes and getattr(batch, "label", None):
-            labels = [DataDesc(d.name, tuple(a.shape), d.dtype, d.layout)
-                      for d, a in zip(self._label_shapes, batch.label)]
+            labels = [
+                DataDesc(d.name, tuple(a.shape), d.dtype, d.layout) for d, a in zip(self._label_shapes, batch.label)
+            ]
         elif not labels and self._label_shapes:
             # Prediction without labels: only the batch size can have changed.
             size = batch.data[0].shape[0]
@@ -415,4 +437,3 @@ class Module(BaseModule):
     def install_monitor(self, mon: Any) -> None:
         """Have ``mon`` watch the executor."""
         mon.install(self._bound())
-

@@ -6,7 +6,9 @@ Importing this room registers them all; nothing else is exported. The language o
 
 from . import (
     activation,
+    attention,
     broadcast,
+    conversion,
     convolution,
     coordinates,
     creation,

@@ -117,6 +117,8 @@ class Operator:
     alias: Sequence[tuple[int, int]] = ()
     #: Positions of inputs of which only shape and type matter: their values need not exist when the kernel runs.
     unread: Sequence[int] = ()
+    #: All inputs and outputs have one shape, and the kernel treats elements alike wherever they lie.
+    elementwise: bool = False
     #: The output equals the (only) input: the node can be left out.
     identity: bool = False
     #: Draws random numbers: two nodes of it are never the same value.

@@ -115,9 +115,7 @@ def gradient_symbol(symbol: Symbol, names: Sequence[str]) -> Symbol:
     with no_attributes(), Prefix("gradient_"):
         return Symbol(
             [
-                gradient.of[node]
-                if node in gradient.of
-                else apply("zeros_like", Symbol([Entry(node)])).entries[0]
+                gradient.of[node] if node in gradient.of else apply("zeros_like", Symbol([Entry(node)])).entries[0]
                 for node in wanted
             ]
         )

@@ -40,9 +40,7 @@ def infer_shapes(order: Sequence[Node], given: Mapping[Node, Shape]) -> dict[Nod
     return _fixed_point(order, start, ask, merge, is_known, _shape_text)
 
 
-def infer_dtypes(
-    order: Sequence[Node], given: Mapping[Node, torch.dtype]
-) -> dict[Node, list[torch.dtype | None]]:
+def infer_dtypes(order: Sequence[Node], given: Mapping[Node, torch.dtype]) -> dict[Node, list[torch.dtype | None]]:
     """As :func:`infer_shapes`, for element types; variables start from their ``__dtype__`` attribute."""
     start = {node: given.get(node, variable_dtype(node)) for node in order if node.is_variable}
 
@@ -165,7 +163,9 @@ def merge_given(node: Node, given: Shape | None, declared: Shape | None) -> Shap
 # ---- the methods of Symbol ------------------------------------------------------------------------------------------
 
 
-def listed_shapes(symbol: Symbol, args: Sequence[Any], kwargs: Mapping[str, Any], partial: bool) -> tuple[Any, Any, Any]:
+def listed_shapes(
+    symbol: Symbol, args: Sequence[Any], kwargs: Mapping[str, Any], partial: bool
+) -> tuple[Any, Any, Any]:
     """:meth:`Symbol.infer_shape` and its partial form."""
     given = _by_name(symbol, args, kwargs, "InferShape")
     for name, shape in given.items():
@@ -198,7 +198,9 @@ def listed_shapes(symbol: Symbol, args: Sequence[Any], kwargs: Mapping[str, Any]
     return tuple([() if s is None else s for s in part] for part in lists)  # type: ignore[return-value]
 
 
-def listed_dtypes(symbol: Symbol, args: Sequence[Any], kwargs: Mapping[str, Any], partial: bool) -> tuple[Any, Any, Any]:
+def listed_dtypes(
+    symbol: Symbol, args: Sequence[Any], kwargs: Mapping[str, Any], partial: bool
+) -> tuple[Any, Any, Any]:
     """:meth:`Symbol.infer_type` and its partial form."""
     given = {name: as_torch(t) for name, t in _by_name(symbol, args, kwargs, "InferType").items()}
     order = post_order(symbol.entries)

@@ -42,6 +42,7 @@ class Store:
     accumulate: bool = False
 
 
+Pairs = Sequence[tuple[int, int]]
 Step = Node | Store
 """A node to run, or a copy into the caller's array that no node could be made to write directly."""
 
@@ -58,6 +59,8 @@ class Plan:
     lower_bound: int
     #: What the arena would be if every value had bytes of its own.
     unshared_bytes: int
+    #: Offsets of the scratch memory of the nodes that need some.
+    workspaces: dict[Node, int] = field(default_factory=dict)
     buffers: list[Lifetime] = field(default_factory=list)
 
 
@@ -68,13 +71,23 @@ def plan_memory(
     gradients: Sequence[Store],
     num_bytes: Callable[[Entry], int],
     same_type: Callable[[Entry, Entry], bool],
+    inplace_of: Callable[[Node], Pairs] | None = None,
+    workspace_of: Callable[[Node], int] = lambda node: 0,
 ) -> Plan:
     """Plan the run of ``forward`` (which must fill ``stores``) and then ``backward`` (which must fill ``gradients``).
 
-    Both node lists are in running order and hold no variables; a variable's place is ``Kept(node)``. Nothing in the
-    forward phase writes to a target of ``gradients``: they keep their content until backward runs.
+    Both node lists are in running order; a variable's place is ``Kept(node)``. Nothing in the forward phase writes to
+    a target of ``gradients``: they keep their content until backward runs. ``same_type`` tells whether two values
+    could be the same array. ``inplace_of`` overrides what operators declare, and ``workspace_of`` gives the scratch
+    bytes of a node.
     """
-    return _Planner(forward, backward, stores, gradients, num_bytes, same_type).plan()
+    return _Planner(
+        forward, backward, stores, gradients, num_bytes, same_type, inplace_of or _declared_inplace, workspace_of
+    ).plan()
+
+
+def _declared_inplace(node: Node) -> Pairs:
+    return node.op.inplace_pairs(node.params)  # type: ignore[union-attr]
 
 
 class _Group:
@@ -98,11 +111,14 @@ class _Planner:
         gradients: Sequence[Store],
         num_bytes: Callable[[Entry], int],
         same_type: Callable[[Entry, Entry], bool],
+        inplace_of: Callable[[Node], Pairs],
+        workspace_of: Callable[[Node], int],
     ) -> None:
         self.nodes = [node for node in (*forward, *backward) if not node.is_variable]
         self.backward_start = sum(not node.is_variable for node in forward)
         self.stores, self.gradients = stores, gradients
         self.num_bytes, self.same_type = num_bytes, same_type
+        self.inplace_of, self.workspace_of = inplace_of, workspace_of
         self.gradient_targets = {store.target for store in gradients}
         self.group_of: dict[Entry, _Group] = {}
         self.last_use = {entry: step for step, node in enumerate(self.nodes) for entry in node.inputs}
@@ -113,16 +129,20 @@ class _Planner:
             self._place_outputs(step, node, pinned)
         groups = list(dict.fromkeys(self.group_of.values()))
         in_arena = [g for g in groups if g.kept is None]
-        buffers = [Lifetime(g.first, g.last, g.size) for g in in_arena]
+        scratch = {n: Lifetime(t, t, size) for t, n in enumerate(self.nodes) if (size := self.workspace_of(n))}
+        buffers = [Lifetime(g.first, g.last, g.size) for g in in_arena] + list(scratch.values())
         allocation = allocate(buffers)
         offset_of = dict(zip(map(id, in_arena), allocation.offsets))
+        workspaces = dict(zip(scratch, allocation.offsets[len(in_arena) :]))
         places: dict[Entry, Place] = {
             entry: group.kept if group.kept is not None else InArena(offset_of[id(group)])
             for entry, group in self.group_of.items()
         }
         unshared = sum(self.num_bytes(Entry(node, i)) for node in self.nodes for i in range(node.num_outputs))
         forward, backward = self._with_copies(copies)
-        return Plan(forward, backward, places, allocation.total, live_bytes_bound(buffers), unshared, buffers)
+        unshared += sum(lifetime.size for lifetime in scratch.values())
+        bound = live_bytes_bound(buffers)
+        return Plan(forward, backward, places, allocation.total, bound, unshared, workspaces, buffers)
 
     def _alias_root(self, entry: Entry) -> Entry:
         """The value whose memory ``entry`` is by declaration."""
@@ -156,7 +176,7 @@ class _Planner:
         op, params = node.op, node.params
         aliases = {o: i for i, o in op.alias_pairs(params)}  # type: ignore[union-attr]
         inplace = {}
-        for i, o in op.inplace_pairs(params):  # type: ignore[union-attr]
+        for i, o in self.inplace_of(node):
             inplace.setdefault(o, []).append(i)
         for index in range(node.num_outputs):
             entry = Entry(node, index)

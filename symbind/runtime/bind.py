@@ -23,7 +23,6 @@ Shape = tuple[int, ...]
 GRAD_REQS = ("null", "write", "add")
 
 
-
 def _requests(grad_req: Any, names: Sequence[str]) -> list[str]:
     """``grad_req`` as one word per argument."""
     if isinstance(grad_req, str):
@@ -183,7 +182,9 @@ def _in_order(what: str, arrays: Any, names: Sequence[str], required: bool) -> l
             )
         listed = list(arrays)
     else:
-        raise TypeError(f"Only accept list of NDArrays or dict of str to NDArray as {what}, not {type(arrays).__name__}")
+        raise TypeError(
+            f"Only accept list of NDArrays or dict of str to NDArray as {what}, not {type(arrays).__name__}"
+        )
     for name, array in zip(names, listed):
         if not isinstance(array, NDArray) and not (array is None and not required):
             raise TypeError(f"`{what}` must hold NDArrays: {name} is {array!r}")

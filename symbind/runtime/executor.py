@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,20 @@ import torch
 
 from ..base import MXNetError
 from ..context import Context
+from ..generators import generator
 from ..graph.node import Entry, Node, execution_order, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
 from ..ops.shapes import is_known, product
 from ..passes.gradient import Gradient, build_gradient
 from ..passes.infer import infer_dtypes, infer_shapes
+from ..passes.layout import arrange
 from ..passes.plan import Kept, Store, plan_memory
 from ..passes.simplify import simplify
-from ..generators import generator
+from .engine import Value
+from .engines import engine_for
 from .program import Program
+from .torch_engine import TorchImplementation
 
 __all__ = ["Executor", "MemoryPlan", "require_complete"]
 
@@ -88,9 +92,12 @@ class Executor:
         self._monitor: Callable[[bytes, NDArray], None] | None = None
         self._monitor_inputs = False
         self._is_train = False
+        self._engine_key: Hashable = None
+        self._engine = engine_for(self._device)
         self._check_arrays()
         self._differentiate()
-        self._build(simplified=True)
+        self._programs: dict[bool, Program] = {}
+        self._prepare(False)
 
     # ---- binding ----------------------------------------------------------------------------------------------
 
@@ -115,9 +122,7 @@ class Executor:
         dtypes = infer_dtypes(order, {n: a.tensor.dtype for n, a in zip(variables, arrays)})
         for node, array in zip(variables, arrays):
             if shapes[node][0] != array.shape:
-                raise MXNetError(
-                    f"Shape of {node.name} is {array.shape}, but the graph asks for {shapes[node][0]}"
-                )
+                raise MXNetError(f"Shape of {node.name} is {array.shape}, but the graph asks for {shapes[node][0]}")
         require_complete(order, shapes, dtypes)
         wanted = [n for n, g, r in zip(self._arguments, self.grad_arrays, self._reqs) if g is not None and r != "null"]
         self._gradient: Gradient = build_gradient(self._symbol.entries, wanted)
@@ -130,44 +135,64 @@ class Executor:
             for entry, output in zip(self._gradient.head_gradients, self.outputs)
         ]
 
-    def _build(self, simplified: bool) -> None:
-        """Plan memory and make the program; without simplification every node of the symbol is really run."""
-        gradient_of = self._gradient.of
-        heads = list(self._symbol.entries)
-        results = [*heads, *gradient_of.values()]
-        if simplified:
+    def _prepare(self, is_train: bool) -> Program:
+        """The program for a mode, built anew if what it depends on has changed.
+
+        With gradients one program serves both modes, because backward may follow either. Without, each mode has its
+        own, made when it is first needed, and the two share an arena.
+        """
+        key = self._engine.key()
+        if key != self._engine_key:
+            self._programs.clear()
+            self._engine_key = key
+        program = self._programs.get(is_train)
+        if program is None:
+            if self._gradient.of:
+                program = self._build((True, False))
+                self._programs = {True: program, False: program}
+            else:
+                program = self._programs[is_train] = self._build((is_train,))
+        return program
+
+    def _build(self, modes: Sequence[bool]) -> Program:
+        """Rewrite the graph, choose kernels, plan memory, and make the program.
+
+        With a monitor installed the graph is left as it is, so that every node of the symbol is really run.
+        """
+        of = self._gradient.of
+        results = [*self._symbol.entries, *of.values()]
+        if self._monitor is None:
             results = simplify(results)
-        heads, gradients = results[: len(heads)], dict(zip(gradient_of, results[len(heads) :]))
-        self._simplified_heads = heads
+        shapes, dtypes = self._infer(results)
+        arranged = arrange(results, self._engine, shapes, dtypes, Value, TorchImplementation)
+        count = len(self._symbol.entries)
+        heads, gradients = arranged.outputs[:count], dict(zip(of, arranged.outputs[count:]))
+        self._arranged_heads = heads
 
-        order = execution_order(results)
-        in_forward = set(post_order(heads))
-        arrays = {Kept(n): a for n, a in zip((*self._arguments, *self._auxiliary), (*self.arg_arrays, *self.aux_arrays))}
-        for entry, array in zip(self._gradient.head_gradients, self._head_gradients):
-            if entry is not None:
-                arrays[Kept(entry.node)] = array
-        known = set(order)
-        given = {kept.key: array for kept, array in arrays.items() if kept.key in known}
-        shapes = infer_shapes(order, {n: a.shape for n, a in given.items()})
-        dtypes = infer_dtypes(order, {n: a.tensor.dtype for n, a in given.items()})
-        require_complete(order, shapes, dtypes)
-
+        arrays = {Kept(node): array for node, array in self._variables()}
         stores = []
         for i, (entry, output) in enumerate(zip(heads, self.outputs)):
             arrays[Kept(("output", i))] = output
             stores.append(Store(entry, Kept(("output", i))))
         gradient_stores = []
         for node, grad, req in zip(self._arguments, self.grad_arrays, self._reqs):
-            if node in gradients:
+            if node in gradients and grad is not None:
                 arrays[Kept(("gradient", node))] = grad
                 gradient_stores.append(Store(gradients[node], Kept(("gradient", node)), req == "add"))
 
+        layouts, implementations = arranged.layouts, arranged.implementations
+
         def num_bytes(entry: Entry) -> int:
+            layout = layouts.get(entry)
+            if layout is not None:
+                return layout.nbytes
             return product(shapes[entry.node][entry.index]) * dtypes[entry.node][entry.index].itemsize
 
         def same_type(a: Entry, b: Entry) -> bool:
-            return dtypes[a.node][a.index] == dtypes[b.node][b.index]
+            return dtypes[a.node][a.index] == dtypes[b.node][b.index] and layouts.get(a) == layouts.get(b)
 
+        order = execution_order(arranged.outputs)
+        in_forward = set(post_order(heads))
         plan = plan_memory(
             [n for n in order if n in in_forward],
             [n for n in order if n not in in_forward],
@@ -175,16 +200,40 @@ class Executor:
             gradient_stores,
             num_bytes,
             same_type,
+            lambda node: implementations[node].inplace,
+            lambda node: implementations[node].workspace,
         )
-        self._program = Program(
+        share = next(iter(self._programs.values()), None) or (self._shared._prepare(False) if self._shared else None)
+        return Program(
             plan,
             {kept: array.tensor for kept, array in arrays.items()},
             shapes,
             dtypes,
+            implementations,
+            layouts,
             self._device,
             generator(self._device),
-            None if self._shared is None else self._shared._program.arena,
+            modes,
+            None if share is None else share.arena,
         )
+
+    def _variables(self) -> Iterator[tuple[Node, NDArray]]:
+        """Every variable of the program with its array: arguments, auxiliary states, head gradients."""
+        yield from zip(self._arguments, self.arg_arrays)
+        yield from zip(self._auxiliary, self.aux_arrays)
+        for entry, array in zip(self._gradient.head_gradients, self._head_gradients):
+            if entry is not None and array is not None:
+                yield entry.node, array
+
+    def _infer(self, results: Sequence[Entry]) -> tuple[dict[Node, Any], dict[Node, Any]]:
+        """Shapes and types of the whole graph, gradients included; all are known."""
+        order = execution_order(results)
+        reached = set(order)
+        given = [(node, array) for node, array in self._variables() if node in reached]
+        shapes = infer_shapes(order, {node: array.shape for node, array in given})
+        dtypes = infer_dtypes(order, {node: array.tensor.dtype for node, array in given})
+        require_complete(order, shapes, dtypes)
+        return shapes, dtypes
 
     # ---- running ----------------------------------------------------------------------------------------------
 
@@ -196,10 +245,11 @@ class Executor:
         if kwargs:
             self._copy_inputs(kwargs)
         self._is_train = bool(is_train)
+        program = self._prepare(self._is_train)
         if self._monitor is not None:
-            self._program.run_watched(self._is_train, self._report)
+            program.run_watched(self._is_train, self._report)
         else:
-            for call in self._program.forward[self._is_train]:
+            for call in program.forward[self._is_train]:
                 call()
         return self.outputs
 
@@ -225,7 +275,7 @@ class Executor:
         unless every output is a loss.
         """
         self._take_head_gradients(out_grads)
-        for call in self._program.backward[self._is_train]:
+        for call in self._prepare(self._is_train).backward[self._is_train]:
             call()
 
     def _take_head_gradients(self, out_grads: Any) -> None:
@@ -259,14 +309,17 @@ class Executor:
 
     # ---- looking inside ----------------------------------------------------------------------------------------
 
-    def set_monitor_callback(self, callback: Callable[[bytes, NDArray], None] | None, monitor_all: bool = False) -> None:
+    def set_monitor_callback(
+        self, callback: Callable[[bytes, NDArray], None] | None, monitor_all: bool = False
+    ) -> None:
         """Have ``callback(name, array)`` called with every inner value of each forward; None to stop.
 
         With ``monitor_all`` the inputs of each operator are shown too. The program is rebuilt so that every node of
         the symbol is really computed, and again when the callback is taken away.
         """
         self._monitor, self._monitor_inputs = callback, monitor_all
-        self._build(simplified=callback is None)
+        self._programs.clear()
+        self._prepare(False)
 
     def _report(self, node: Node) -> None:
         assert self._monitor is not None and node.op is not None
@@ -280,7 +333,7 @@ class Executor:
 
     def _show(self, name: str, entry: Entry) -> None:
         assert self._monitor is not None
-        self._monitor(name.encode(), NDArray(self._program.array(entry), self._ctx))
+        self._monitor(name.encode(), NDArray(self._programs[self._is_train].array(entry), self._ctx))
 
     @property
     def arg_dict(self) -> dict[str, NDArray]:
@@ -312,7 +365,7 @@ class Executor:
         def total(arrays: Sequence[NDArray | None]) -> int:
             return sum(a.tensor.numel() * a.tensor.element_size() for a in arrays if a is not None)
 
-        plan = self._program.plan
+        plan = self._prepare(self._is_train).plan
         return MemoryPlan(
             total(self.arg_arrays),
             total(self.grad_arrays),
@@ -330,7 +383,7 @@ class Executor:
 
     def get_optimized_symbol(self) -> Symbol:
         """The forward graph as it really runs."""
-        return Symbol(self._simplified_heads)
+        return Symbol(self._arranged_heads)
 
     # ---- parameters and other shapes --------------------------------------------------------------------------
 
@@ -352,7 +405,9 @@ class Executor:
             for name, array in values.items():
                 if name in own:
                     if tuple(array.shape) != own[name].shape:
-                        raise ValueError(f"{name} has shape {tuple(array.shape)}, but the executor has {own[name].shape}")
+                        raise ValueError(
+                            f"{name} has shape {tuple(array.shape)}, but the executor has {own[name].shape}"
+                        )
                     pairs.append((own[name], array))
                 elif not allow_extra_params:
                     raise ValueError(f'Find name "{name}" that is not in the {kind}')

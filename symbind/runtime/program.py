@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from ..graph.node import Entry, Node
 from ..ops.operator import Environment, Kernel
 from ..passes.plan import InArena, Kept, Plan, Step, Store
 from .arena import ArenaMemory
-from .torch_engine import build_kernel
+from .engine import Implementation, Layout
 
 __all__ = ["Instruction", "Program"]
 
@@ -26,13 +26,14 @@ class Instruction:
 
     call: Kernel
     step: Step
+    implementation: Implementation | None = None
 
 
 class Program:
     """The two phases of a bound graph, each once for training and once for inference.
 
     ``forward[is_train]`` and ``backward[is_train]`` are lists of calls; operators that do the same in both modes are
-    the same call in both lists.
+    the same call in both lists. ``modes`` limits which are built.
     """
 
     def __init__(
@@ -41,28 +42,28 @@ class Program:
         kept: Mapping[Kept, torch.Tensor],
         shapes: Mapping[Node, list[Shape]],
         dtypes: Mapping[Node, list[torch.dtype]],
+        implementations: Mapping[Node, Implementation],
+        layouts: Mapping[Entry, Layout],
         device: torch.device,
         generator: torch.Generator,
+        modes: Sequence[bool] = (True, False),
         share: ArenaMemory | None = None,
     ) -> None:
         self.plan = plan
         self.arena = ArenaMemory(plan.arena_bytes, device, share)
         self._kept = kept
         self._shapes, self._dtypes = shapes, dtypes
+        self._implementations, self._layouts = implementations, layouts
         self._arrays: dict[Entry, torch.Tensor] = {}
-        environments = {mode: Environment(mode, device, generator) for mode in (True, False)}
-        self.instructions: dict[str, dict[bool, list[Instruction]]] = {}
+        self.instructions: dict[str, dict[bool, list[Instruction]]] = {"forward": {}, "backward": {}}
         for phase, steps in (("forward", plan.forward), ("backward", plan.backward)):
-            training = [self._instruction(step, environments[True]) for step in steps]
-            inference = [
-                self._instruction(step, environments[False])
-                if isinstance(step, Node) and step.op.mode_dependent  # type: ignore[union-attr]
-                else same
-                for step, same in zip(steps, training)
-            ]
-            self.instructions[phase] = {
-                mode: [i for i in listed if i is not None] for mode, listed in ((True, training), (False, inference))
-            }
+            built: dict[int, Instruction | None] = {}
+            for mode in modes:
+                env = Environment(mode, device, generator)
+                for i, step in enumerate(steps):
+                    if i not in built or (isinstance(step, Node) and step.op.mode_dependent):  # type: ignore[union-attr]
+                        built[i] = self._instruction(step, env)
+                self.instructions[phase][mode] = [x for x in built.values() if x is not None]
         self.forward = {mode: [i.call for i in listed] for mode, listed in self.instructions["forward"].items()}
         self.backward = {mode: [i.call for i in listed] for mode, listed in self.instructions["backward"].items()}
 
@@ -71,6 +72,9 @@ class Program:
         found = self._arrays.get(entry)
         if found is None:
             shape, dtype = self._shapes[entry.node][entry.index], self._dtypes[entry.node][entry.index]
+            layout = self._layouts.get(entry)
+            if layout is not None:
+                shape = (layout.nbytes // dtype.itemsize,)
             place = Kept(entry.node) if entry.node.is_variable else self.plan.places[entry]
             if isinstance(place, InArena):
                 found = self.arena.view(place.offset, shape, dtype)
@@ -96,9 +100,13 @@ class Program:
             return Instruction(call, step)
         inputs = [self.array(entry) for entry in step.inputs]
         outputs = [self.array(Entry(step, i)) for i in range(step.num_outputs)]
+        implementation = self._implementations[step]
+        workspace = None
+        if step in self.plan.workspaces:
+            workspace = self.arena.view(self.plan.workspaces[step], (implementation.workspace,), torch.uint8)
         try:
-            call = build_kernel(step, inputs, outputs, env)  # type: ignore[assignment]
+            call = implementation.kernel(inputs, outputs, workspace, env)  # type: ignore[assignment]
         except (NotImplementedError, RuntimeError) as error:
             shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
             raise MXNetError(f"No kernel for node {step.name} ({step.op.name}) on inputs {shapes}: {error}") from error  # type: ignore[union-attr]
-        return None if call is None else Instruction(call, step)
+        return None if call is None else Instruction(call, step, implementation)

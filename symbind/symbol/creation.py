@@ -30,15 +30,24 @@ def full(shape: ShapeLike, val: float, dtype: Any = None, **kwargs: Any) -> Symb
     return _create("_full", shape=shape, dtype=dtype, value=float(val), **kwargs)
 
 
-def arange(start: float, stop: float | None = None, step: float = 1.0, repeat: int = 1, infer_range: bool = False,
-           name: str | None = None, dtype: Any = None) -> Symbol:
+def arange(
+    start: float,
+    stop: float | None = None,
+    step: float = 1.0,
+    repeat: int = 1,
+    infer_range: bool = False,
+    name: str | None = None,
+    dtype: Any = None,
+) -> Symbol:
     """``start, start + step, …`` below ``stop``, each ``repeat`` times; with one argument, from 0 to it."""
-    return _create("_arange", start=start, stop=stop, step=step, repeat=repeat, infer_range=infer_range, name=name,
-                   dtype=dtype)
+    return _create(
+        "_arange", start=start, stop=stop, step=step, repeat=repeat, infer_range=infer_range, name=name, dtype=dtype
+    )
 
 
-def linspace(start: float, stop: float, num: int, endpoint: bool = True, name: str | None = None,
-             dtype: Any = None) -> Symbol:
+def linspace(
+    start: float, stop: float, num: int, endpoint: bool = True, name: str | None = None, dtype: Any = None
+) -> Symbol:
     """``num`` numbers spaced evenly from ``start`` to ``stop``."""
     step = (stop - start) / max(num - 1 if endpoint else num, 1)
     return _create("_arange", start=start, stop=start + step * (num - 0.5), step=step, name=name, dtype=dtype)
@@ -88,7 +97,9 @@ def hypot(left: Any, right: Any) -> Any:
     return _choose(left, right, "_Hypot", "_HypotScalar", "_HypotScalar", lambda a, b: (a * a + b * b) ** 0.5)
 
 
-def split_v2(ary: Symbol, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False) -> Symbol:
+def split_v2(
+    ary: Symbol, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False
+) -> Symbol:
     """Cut ``ary`` along ``axis`` into equal sections, or at the given indices."""
     if isinstance(indices_or_sections, int):
         return _apply("_split_v2", ary, indices=[], axis=axis, squeeze_axis=squeeze_axis, sections=indices_or_sections)

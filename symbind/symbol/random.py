@@ -8,8 +8,14 @@ from ..graph.symbol import Symbol
 from ..graph.symbol import apply as _apply
 
 
-def _draw(random_operator: str, sample_operator: str, parameters: dict[str, Any], shape: Any, dtype: Any,
-          kwargs: dict[str, Any]) -> Symbol:
+def _draw(
+    random_operator: str,
+    sample_operator: str,
+    parameters: dict[str, Any],
+    shape: Any,
+    dtype: Any,
+    kwargs: dict[str, Any],
+) -> Symbol:
     """One distribution for all values, or (parameters given as symbols) one for each element of the parameters."""
     given = _given(shape=shape, dtype=dtype)
     symbols = [isinstance(v, Symbol) for v in parameters.values()]
@@ -70,9 +76,7 @@ def generalized_negative_binomial(
     )  # fmt: skip
 
 
-def multinomial(
-    data: Symbol, shape: Any = None, get_prob: bool = True, dtype: Any = "int32", **kwargs: Any
-) -> Symbol:
+def multinomial(data: Symbol, shape: Any = None, get_prob: bool = True, dtype: Any = "int32", **kwargs: Any) -> Symbol:
     """Numbers drawn from the distributions in the rows of ``data``, and the logarithms of their probabilities."""
     return _apply("_sample_multinomial", data, get_prob=get_prob, dtype=dtype, **_given(shape=shape), **kwargs)
 

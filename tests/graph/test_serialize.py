@@ -27,8 +27,17 @@ def test_round_trip_of_random_graphs(seed, name, attrs):
     values = [mx.sym.var(name, attr=attrs), mx.sym.var("b")]
     for _ in range(rng.randint(1, 15)):
         x, y = rng.choice(values), rng.choice(values)
-        values.append(rng.choice([lambda: x + y, lambda: mx.sym.exp(x), lambda: x * 2.5,
-                                  lambda: mx.sym.Concat(x, y, dim=0), lambda: mx.sym.split(x, num_outputs=2)[1]])())
+        values.append(
+            rng.choice(
+                [
+                    lambda: x + y,
+                    lambda: mx.sym.exp(x),
+                    lambda: x * 2.5,
+                    lambda: mx.sym.Concat(x, y, dim=0),
+                    lambda: mx.sym.split(x, num_outputs=2)[1],
+                ]
+            )()
+        )
     symbol = mx.sym.Group(rng.sample(values, min(3, len(values))))
     text = symbol.tojson()
     again = mx.sym.load_json(text)

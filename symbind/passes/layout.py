@@ -1,0 +1,109 @@
+"""Layouts: every kernel gets its arrays in the order it runs fastest on, with as few conversions as that needs.
+
+The engine says, node by node, which layouts a kernel wants and gives. Where they differ, a conversion becomes a node
+of the graph; one conversion serves all that want the same value in the same layout. Element-wise operators take any
+dense layout as it comes, so a layout chosen by one heavy operator reaches the next untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from ..graph.node import Entry, Node, execution_order
+from ..graph.registry import find
+
+__all__ = ["Arranged", "arrange"]
+
+Shape = tuple[int, ...]
+
+
+class Chooser(Protocol):
+    """What the pass asks of an engine; see :class:`symbind.runtime.engine.Engine`."""
+
+    def implement(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any: ...
+
+    def convert(self, value: Any, target: Any) -> Any: ...
+
+
+@dataclass
+class Arranged:
+    """The graph with its conversions, how each node runs, and the layout of every value that is not plain."""
+
+    outputs: list[Entry]
+    implementations: dict[Node, Any] = field(default_factory=dict)
+    layouts: dict[Entry, Any] = field(default_factory=dict)
+    conversions: int = 0
+
+
+def arrange(
+    outputs: Sequence[Entry],
+    engine: Chooser,
+    shapes: dict[Node, list[Shape]],
+    dtypes: dict[Node, list[torch.dtype]],
+    value: Any,
+    fallback: Any,
+) -> Arranged:
+    """Choose an implementation for every node; ``outputs`` come out plain.
+
+    ``value(shape, dtype, layout)`` describes an array to the engine, ``fallback(node, layout)`` makes the
+    implementation of a node that the engine leaves alone. Shapes and types of new nodes are added to the tables.
+    """
+    result = Arranged([])
+    copies: dict[Node, Node] = {}
+    converted: dict[tuple[Entry, Any], Entry] = {}
+
+    def described(entry: Entry) -> Any:
+        node, i = entry
+        return value(shapes[node][i], dtypes[node][i], result.layouts.get(entry))
+
+    def in_layout(entry: Entry, layout: Any, serial: float) -> Entry:
+        """``entry`` in ``layout``, by a conversion that runs just before ``serial`` if one is needed."""
+        if result.layouts.get(entry) == layout:
+            return entry
+        found = converted.get((entry, layout))
+        if found is None:
+            node = Node(find("_convert_layout"), f"{entry.node.name}_in_layout", None, [entry], serial=serial)
+            shapes[node], dtypes[node] = [shapes[entry.node][entry.index]], [dtypes[entry.node][entry.index]]
+            result.implementations[node] = engine.convert(described(entry), layout)
+            result.conversions += 1
+            found = converted[entry, layout] = Entry(node)
+            if layout is not None:
+                result.layouts[found] = layout
+            # Going back costs nothing: the original is still there.
+            converted[found, result.layouts.get(entry)] = entry
+        return found
+
+    for node in execution_order(outputs):
+        if node.is_variable:
+            continue
+        inputs = [Entry(copies.get(e.node, e.node), e.index) for e in node.inputs]
+        values = [described(e) for e in inputs]
+        made = [value(s, t, None) for s, t in zip(shapes[node], dtypes[node])]
+        chosen = engine.implement(node, values, made)
+        if chosen is None:
+            chosen = fallback(node, _shared_layout(node, values, made))
+        wanted = [in_layout(e, layout, node.serial - 0.5) for e, layout in zip(inputs, chosen.input_layouts)]
+        copy = node
+        if tuple(wanted) != node.inputs:
+            copy = Node(node.op, node.name, node.attrs, wanted, node.params, node.serial)
+            copies[node] = copy
+            shapes[copy], dtypes[copy] = shapes[node], dtypes[node]
+        result.implementations[copy] = chosen
+        for i, layout in enumerate(chosen.output_layouts):
+            if layout is not None:
+                result.layouts[Entry(copy, i)] = layout
+    # What leaves the program is plain; it is converted as soon as it is there.
+    result.outputs = [in_layout(Entry(copies.get(node, node), i), None, node.serial + 0.25) for node, i in outputs]
+    return result
+
+
+def _shared_layout(node: Node, values: Sequence[Any], made: Sequence[Any]) -> Any:
+    """The layout an element-wise node runs in: that of its first input that has one of its own, if it is dense."""
+    if not node.op.elementwise or len({v.dtype for v in (*values, *made)}) > 1:  # type: ignore[union-attr]
+        return None
+    layouts = [v.layout for v in values if v.layout is not None]
+    return layouts[0] if layouts and layouts[0].is_dense else None

@@ -1,0 +1,79 @@
+"""What an engine is: who provides the kernel of a node, and in which memory layouts it wants the arrays.
+
+A layout is whatever the engine says it is, as long as it can be compared and tells its size; None is the plain
+row-major layout that every array outside a program has. The layout pass connects what engines want with conversions;
+it knows engines only through this page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from ..graph.node import Node
+from ..ops.operator import Environment
+
+__all__ = ["Engine", "Implementation", "Layout", "Value"]
+
+Shape = tuple[int, ...]
+
+
+class Layout(Hashable, Protocol):
+    """How the elements of an array lie in memory."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of an array in this layout, padding included."""
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the bytes are exactly the elements, in some order, so that element-wise kernels may ignore it."""
+
+
+class Value(NamedTuple):
+    """What is known of an array when a kernel is chosen."""
+
+    shape: Shape
+    dtype: torch.dtype
+    layout: Layout | None = None
+
+
+class Implementation(Protocol):
+    """One way to run a node. Arrays in a layout of their own reach the kernel as flat tensors of ``nbytes`` bytes."""
+
+    name: str
+    """Shown in reports: the engine and the kernel it chose."""
+    input_layouts: Sequence[Layout | None]
+    output_layouts: Sequence[Layout | None]
+    inplace: Sequence[tuple[int, int]]
+    """``(input, output)`` pairs of which the output may be written over the input."""
+    workspace: int
+    """Bytes of scratch memory during the run."""
+    flops: int
+    """Floating-point operations of one run, as far as they are counted; 0 for what only moves data."""
+
+    def kernel(
+        self,
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        workspace: torch.Tensor | None,
+        env: Environment,
+    ) -> Callable[[], Any] | None:
+        """A call without arguments that runs the node on these arrays; None if there is nothing to do."""
+
+
+class Engine(Protocol):
+    """A provider of implementations."""
+
+    name: str
+
+    def key(self) -> Hashable:
+        """What a program built now depends on; a program is rebuilt when this changes (the number of threads)."""
+
+    def implement(self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation | None:
+        """How this engine would run ``node``, given the layouts its inputs have now; None if it cannot."""
+
+    def convert(self, value: Value, target: Layout | None) -> Implementation:
+        """The conversion of an array from ``value.layout`` to ``target``."""
