@@ -32,8 +32,7 @@ class BroadcastPair(Operator):
         self.aliases = aliases
         self.function = function
         self.zero_gradient = function.gradient is None
-        if not self.zero_gradient:
-            self.samples = (function.sample((2, 1, 3), (1, 4, 3)), function.sample((2, 3), (3,)))
+        self.samples = (function.sample((2, 1, 3), (1, 4, 3)), function.sample((2, 3), (3,)))
         self.__doc__ = f""":math:`{function.formula}` number by number, of :math:`l` = ``lhs`` and :math:`r` = ``rhs``.
 
         Where one operand has a dimension of size 1, it is repeated to the size of the other; missing dimensions at

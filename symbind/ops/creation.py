@@ -12,7 +12,7 @@ import torch
 
 from ..base import MXNetError
 from .kernels import scalar_like
-from .operator import Operator, register
+from .operator import Operator, Sample, register
 from .parameter import Bool, DType, Float, Int, Optional, Param, Shape, String
 from .shapes import same_shape
 
@@ -35,6 +35,7 @@ class FilledLike(Operator):
 
     unread = (0,)
     zero_gradient = True
+    samples = (Sample((2, 3)),)
 
     def __init__(self, name: str, aliases: tuple[str, ...], number: float, plural: str) -> None:
         self.name = name
@@ -60,6 +61,7 @@ class _Filled(Operator):
     shape = Param(Optional(Shape), (), "Shape of the output; 0 for a dimension that follows from its users")
     ctx = CONTEXT
     dtype = _OUTPUT_TYPE
+    samples = (Sample(shape=(2, 3)),)
 
     def infer_shape(self, p, inputs, outputs):
         return [], [asked_shape(p.shape)]
@@ -109,6 +111,7 @@ class Full(_Filled):
 
     name = "_full"
     value = Param(Float, doc="The number")
+    samples = (Sample(shape=(2, 3), value=1.5),)
 
     def number(self, p):
         return p.value
@@ -152,6 +155,7 @@ class Arange(_Constant):
     infer_range = Param(Bool, False, "Take the length from the users of the output")
     ctx = CONTEXT
     dtype = _OUTPUT_TYPE
+    samples = (Sample(start=4), Sample(start=3, stop=0.5, step=-1, repeat=2))
 
     def parse(self, attrs, node_name=""):
         p = super().parse(attrs, node_name)
@@ -190,6 +194,7 @@ class Linspace(_Constant):
     endpoint = Param(Bool, True, "Whether stop is the last number")
     ctx = CONTEXT
     dtype = _OUTPUT_TYPE
+    samples = (Sample(start=0, stop=1, num=5), Sample(start=1, stop=-1, num=4, endpoint=False))
 
     def parse(self, attrs, node_name=""):
         p = super().parse(attrs, node_name)
@@ -216,6 +221,7 @@ class Eye(_Constant):
     k = Param(Int, 0, "Which diagonal: positive ones lie above the main one")
     ctx = CONTEXT
     dtype = _OUTPUT_TYPE
+    samples = (Sample(N=3), Sample(N=2, M=4, k=1))
 
     def infer_shape(self, p, inputs, outputs):
         return [], [(p.N, p.M if p.M > 0 else p.N)]

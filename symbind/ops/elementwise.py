@@ -131,7 +131,7 @@ class Elementwise(Operator):
         self.aliases = aliases
         self.function = function
         self.zero_gradient = function.gradient is None
-        self.samples = () if self.zero_gradient else (function.sample((2, 3), (2, 3)),)
+        self.samples = (function.sample((2, 3), (2, 3)),)
         self.__doc__ = f""":math:`{function.formula}` number by number, of :math:`l` = ``lhs`` and :math:`r` = ``rhs``.
 
         Both inputs and the output have one shape and one type; nothing is broadcast (``broadcast_*`` does that).

@@ -71,7 +71,8 @@ class Sample:
 
     ``shapes`` are those of the inputs (auxiliary states included); values are uniform in ``low..high`` unless
     ``values`` gives an input's range, or a list of numbers, by position. ``integer`` lists inputs that take whole
-    numbers (``0 <= n < high``), which get no gradient.
+    numbers (``0 <= n < high``), which get no gradient. Keywords are parameters of the operator, and so is what
+    ``named`` holds, for names that mean something else here.
     """
 
     shapes: tuple[ShapeT, ...]
@@ -88,8 +89,10 @@ class Sample:
         high: float = 1.0,
         values: Mapping[int, Any] | None = None,
         integer: tuple[int, ...] = (),
+        named: Mapping[str, Any] | None = None,
         **params: Any,
     ) -> None:
+        params.update(named or {})
         for name, value in (("shapes", shapes), ("params", params), ("low", low), ("high", high),
                             ("values", values or {}), ("integer", integer)):  # fmt: skip
             object.__setattr__(self, name, value)

@@ -189,6 +189,7 @@ class Draws(_NumberParameters):
     """Independent random numbers in a given shape."""
 
     inputs = ()
+    samples = (Sample(shape=(2, 3)),)
 
     def __init__(self, distribution: Distribution) -> None:
         self.distribution = distribution
@@ -218,6 +219,7 @@ class DrawsLike(_NumberParameters):
 
     unread = (0,)
     zero_gradient = True
+    samples = (Sample((2, 3)),)
 
     def __init__(self, distribution: Distribution) -> None:
         self.distribution = distribution
@@ -247,6 +249,8 @@ class DrawsForEach(Operator):
         self.name = f"_sample_{distribution.name}"
         self.aliases = (f"sample_{distribution.name}",)
         self.inputs = distribution.input_names
+        arrays = ((2, 3),) * len(self.inputs)
+        self.samples = tuple(Sample(*arrays, low=0.2, high=0.9, **params) for params in ({}, {"shape": (4,)}))
         self.__doc__ = f"""Independent random numbers, {distribution.doc}, for each element of the inputs.
 
         The inputs are the parameters, all of one shape (*S*); the output has the shape (*S*, *shape*).
@@ -294,6 +298,7 @@ class RandomIntegers(Operator):
     shape = Param(Optional(Shape), None, "Shape of the output; 0 for a dimension that follows from its users")
     ctx = CONTEXT
     dtype = Param(Optional(DType), None, "Type of the output, int32 or int64; int32 if None")
+    samples = (Sample(shape=(2, 3), named={"low": -2, "high": 5}),)
 
     def parse(self, attrs, node_name=""):
         p = super().parse(attrs, node_name)
@@ -367,6 +372,7 @@ class SampleMultinomialGradient(Operator):
 
     name = "_backward_sample_multinomial"
     inputs = ("head_gradient", "data", "drawn")
+    samples = (Sample((2, 4), (2, 3), (2, 4), low=0.2, high=3, integer=(2,)),)
 
     def infer_shape(self, p, inputs, outputs):
         data = merge(inputs[1], outputs[0])
@@ -395,6 +401,7 @@ class Shuffle(Operator):
     name = "_shuffle"
     aliases = ("shuffle",)
     random = True
+    samples = (Sample((5, 2)),)
 
     def infer_shape(self, p, inputs, outputs):
         return same_shape(inputs, outputs)

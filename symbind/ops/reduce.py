@@ -376,6 +376,7 @@ class Position(Operator):
     """
 
     zero_gradient = True
+    samples = (Sample((2, 3, 4)), Sample((2, 3, 4), axis=1), Sample((2, 3, 4), axis=-1, keepdims=True))
     axis = Param(Optional(Int), None, "Axis to search along; None for all")
     keepdims = Param(Bool, False, _KEEPDIMS)
 
@@ -409,6 +410,7 @@ class ArgmaxChannel(Operator):
 
     name = "argmax_channel"
     zero_gradient = True
+    samples = (Sample((2, 3, 4)),)
 
     def infer_shape(self, p, inputs, outputs):
         data, out = infer_reduced(inputs[0], outputs[0], (1,), keepdims=False)

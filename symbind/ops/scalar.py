@@ -41,9 +41,8 @@ class ScalarOperator(Operator):
         self.rule = gradient
         self.reverse = reverse
         self.zero_gradient = gradient is None
-        if gradient is not None:
-            left, right = self.function.ranges[:: -1 if reverse else 1]
-            self.samples = tuple(Sample((2, 3), values={0: left}, scalar=n) for n in (right[1], right[1] * 0.75))
+        array, number = self.function.ranges[:: -1 if reverse else 1]
+        self.samples = tuple(Sample((2, 3), values={0: array}, scalar=n) for n in (number[1], number[1] * 0.75))
         operands = ("`scalar`", "`data`") if reverse else ("`data`", "`scalar`")
         self.__doc__ = f""":math:`{self.function.formula}` number by number, of :math:`l` = {operands[0]} and
         :math:`r` = {operands[1]}; shape and type are those of ``data``.

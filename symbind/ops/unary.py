@@ -45,8 +45,7 @@ class Unary(Operator):
         self.rule = gradient
         self.zero_gradient = gradient is None
         self.inplace = ((0, 0),) if inplace else ()
-        if gradient is not None:
-            self.samples = (Sample((2, 3), values={0: domain}),)
+        self.samples = (Sample((2, 3), values={0: domain}),)
         self.__doc__ = f""":math:`{formula}` of every number :math:`x` of ``data``.
 
         Shape and type are those of ``data``; whole numbers are computed in double precision and cut.

@@ -1,0 +1,69 @@
+"""Every sample call of every registered operator, with numbers to run it on."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import symbind  # noqa: F401  registers the operators
+from symbind.graph import registry
+from symbind.graph.compose import attribute_text
+from symbind.ops.operator import Operator, Sample
+from symbind.ops.parameter import Params
+
+__all__ = ["CALLS", "Call", "operators"]
+
+
+def operators() -> list[Operator]:
+    return sorted(registry.operators(), key=lambda op: op.name)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One sample of one operator."""
+
+    operator: Operator
+    sample: Sample
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.operator.name}-{self.number}"
+
+    @property
+    def attrs(self) -> dict[str, str]:
+        attrs = {key: attribute_text(value) for key, value in self.sample.params.items()}
+        if self.operator.variadic is not None:
+            attrs.setdefault(self.operator.variadic, str(len(self.sample.shapes)))
+        return attrs
+
+    @property
+    def params(self) -> Params:
+        return self.operator.parse(self.attrs)
+
+    def arrays(self) -> list[torch.Tensor]:
+        """The inputs in float64; in the integer type that type inference asks for, where it asks for one."""
+        p = self.params
+        given = [None if i in self.sample.integer else torch.float64 for i in range(len(self.sample.shapes))]
+        dtypes, _ = self.operator.infer_dtype(p, given, [None] * self.operator.num_outputs(p))
+        return [
+            torch.from_numpy(self._numbers(i, np.random.default_rng([zlib.crc32(str(self).encode()), i]))).to(
+                dtype or torch.float64
+            )
+            for i, dtype in enumerate(dtypes)
+        ]
+
+    def _numbers(self, position: int, random: np.random.Generator) -> np.ndarray:
+        shape, sample = self.sample.shapes[position], self.sample
+        values = sample.values.get(position, (sample.low, sample.high))
+        if isinstance(values, tuple) and len(values) == 2:
+            low, high = values
+            if position in sample.integer:
+                return random.integers(max(int(low), 0), int(high), shape).astype(float)
+            return random.uniform(low, high, shape)
+        return np.array(values, float).reshape(shape)
+
+
+CALLS = [Call(op, sample, i) for op in operators() for i, sample in enumerate(op.samples)]
