@@ -1,17 +1,19 @@
-"""Elements by all their coordinates: gather and scatter, and coordinates against flat positions.
+"""Elements by all their coordinates: gather and scatter, coordinates against flat positions, positions as numbers.
 
 Coordinates may be of any element type, floats included; their fraction is dropped.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Kernel, Operator, Sample, register
-from .parameter import Optional, Param, Shape
-from .shapes import merge, product
+from .parameter import Float, Int, Optional, Param, Shape, String
+from .shapes import merge, normalize_axis, product
 
 __all__: list[str] = []
 
@@ -231,3 +233,77 @@ def _shape_of(p, name: str):
     if not p.shape:
         raise MXNetError(f"Empty shape parameter for {name}")
     return p.shape
+
+
+# ---- positions as numbers ------------------------------------------------------------------------------------------
+
+
+class _Positions(Operator):
+    """Base of the operators whose output is known when the shape of the input is; its values are never read."""
+
+    unread = (0,)
+    zero_gradient = True
+
+    def numbers(self, p, shape) -> torch.Tensor:
+        raise NotImplementedError
+
+    def kernel(self, p, inputs, outputs, env):
+        return partial(outputs[0].copy_, self.numbers(p, inputs[0].shape).to(env.device))
+
+
+@register
+class IndexArray(_Positions):
+    """The coordinates of every element, as a new last axis: :math:`y_{i_0,…,i_n,j} = i_{axes_j}`, 64-bit integers."""
+
+    name = "_contrib_index_array"
+    axes = Param(Optional(Shape), None, "Which coordinates; None for all of them")
+
+    def infer_shape(self, p, inputs, outputs):
+        data = inputs[0]
+        if data is None:
+            return inputs, outputs
+        return inputs, [merge((*data, len(self._axes(p, data))), outputs[0])]
+
+    def infer_dtype(self, p, inputs, outputs):
+        return inputs, [torch.int64]
+
+    def _axes(self, p, data):
+        return [normalize_axis(axis, len(data)) for axis in (range(len(data)) if p.axes is None else p.axes)]
+
+    def numbers(self, p, shape):
+        grids = torch.meshgrid(*map(torch.arange, shape), indexing="ij")
+        return torch.stack([grids[axis] for axis in self._axes(p, shape)], -1)
+
+
+@register
+class ArangeLike(_Positions):
+    r"""Numbers in steps, as many as the input has elements and in its shape, or as many as it has along one axis.
+
+    :math:`y_i = start + step \lfloor i / repeat \rfloor`, of the input's element type.
+    """
+
+    name = "_contrib_arange_like"
+    start = Param(Float, 0.0, "First number")
+    step = Param(Float, 1.0, "Difference between numbers")
+    repeat = Param(Int, 1, "How many times each number stands in a row")
+    ctx = Param(String, "", "Device; the output is where the input is")
+    axis = Param(Optional(Int), None, "Axis whose length counts; None for the whole shape")
+
+    def parse(self, attrs, node_name=""):
+        p = super().parse(attrs, node_name)
+        if p.repeat < 1:
+            raise MXNetError(f"repeat of arange_like must be a number from 1, not {p.repeat}")
+        return p
+
+    def infer_shape(self, p, inputs, outputs):
+        data = inputs[0]
+        if p.axis is None:
+            shape = merge(data, outputs[0])
+            return [shape], [shape]
+        out = outputs[0] if data is None else merge((data[normalize_axis(p.axis, len(data))],), outputs[0])
+        return [data], [out]
+
+    def numbers(self, p, shape):
+        shape = tuple(shape) if p.axis is None else (shape[p.axis],)
+        counts = torch.arange(product(shape), dtype=torch.float64).div_(p.repeat, rounding_mode="floor")
+        return counts.mul_(p.step).add_(p.start).view(shape)

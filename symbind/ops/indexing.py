@@ -171,6 +171,46 @@ class TakeGradient(_Taking):
         return run
 
 
+@register
+class IndexCopy(Operator):
+    """``old_tensor`` with the slices along its first axis that ``index_vector`` names replaced by ``new_tensor``.
+
+    ``index_vector`` is (K,), ``new_tensor`` (K, …) like the rest of ``old_tensor``. An index outside raises MXNetError.
+    """
+
+    name = "_contrib_index_copy"
+    inputs = ("old_tensor", "index_vector", "new_tensor")
+    inplace = ((0, 0),)
+    samples = (Sample((3, 2), (2,), (2, 2), values={1: [2, 0]}, integer=(1,)),)
+
+    def infer_shape(self, p, inputs, outputs):
+        old, index, new = inputs
+        old = merge(old, outputs[0])
+        if old is not None and index is not None:
+            if len(index) != 1:
+                raise MXNetError(f"index_vector must be a vector, not {index}")
+            new = merge(new, (*index, *old[1:]))
+        return [old, index, new], [old]
+
+    def infer_dtype(self, p, inputs, outputs):
+        dtype = inputs[0] or outputs[0]
+        return [dtype, inputs[1], inputs[2]], [dtype]
+
+    def gradient(self, p, x, y, dy):
+        nothing = apply("zeros_like", x[2])
+        return [apply("_contrib_index_copy", dy[0], x[1], nothing), ZERO, apply("take", dy[0], x[1])]
+
+    def kernel(self, p, inputs, outputs, env):
+        (old, index, new), out = inputs, outputs[0]
+        rows, prepare = _whole_numbers(index, len(old), "raise")
+
+        def run() -> None:
+            prepare()
+            out.copy_(old).index_copy_(0, rows, new)
+
+        return run
+
+
 # ---- one element of every row --------------------------------------------------------------------------------------
 
 

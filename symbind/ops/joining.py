@@ -142,7 +142,9 @@ class Stack(Operator):
         whole = outputs[0]
         if part is None and whole is None:
             return inputs, outputs
-        axis = normalize_axis(p.axis, len(whole) if part is None else len(part) + 1)
+        rank = len(whole) if part is None else len(part) + 1
+        axis = normalize_axis(p.axis, rank)
+        part = (0,) * (rank - 1) if part is None else part
         whole = merge(whole, _inserted(part, axis, p.num_args))
         return [_without(whole, axis)] * p.num_args, [whole]
 

@@ -24,7 +24,7 @@ def evaluate(symbol: Symbol, arrays: Mapping[str, Any], is_train: bool = True) -
     values: dict[Entry, torch.Tensor] = {}
     for node in post_order(symbol.entries):
         if node.op is None:
-            values[Entry(node)] = torch.tensor(np.asarray(arrays[node.name])).contiguous()
+            values[Entry(node)] = torch.from_numpy(np.array(arrays[node.name], order="C"))
             continue
         inputs = [values[entry] for entry in node.inputs]
         for i, output in enumerate(_run(node, inputs, env)):

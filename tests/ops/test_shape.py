@@ -1,0 +1,160 @@
+"""Reshape and its codes, Flatten, the order of axes, Cast: inference both ways, errors, values."""
+
+import numpy as np
+import pytest
+
+from symbind.base import MXNetError
+
+from .interpreter import call, check_gradient, infer
+
+X = np.arange(24.0).reshape(2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "shape", "out"),
+    [
+        ((2, 3, 4), (4, 0, 2), (4, 3, 2)),
+        ((2, 3, 4), (-1, 0), (8, 3)),
+        ((2, 3, 4), (-2,), (2, 3, 4)),
+        ((2, 3, 4), (2, -2), (2, 3, 4)),
+        ((2, 3, 4), (-2, 1, 1), (2, 3, 4, 1, 1)),
+        ((2, 3, 4), (-3, 0), (6, 4)),
+        ((2, 3, 4, 5), (-3, -3), (6, 20)),
+        ((2, 3, 4), (-4, 1, 2, -2), (1, 2, 3, 4)),
+        ((2, 3, 4), (2, -4, -1, 3, -2), (2, 1, 3, 4)),
+    ],
+)
+def test_codes_of_reshape(data, shape, out):
+    assert infer("Reshape", [data], shape=shape) == ([data], [out])
+    x = np.arange(np.prod(data), dtype="float64").reshape(data)
+    np.testing.assert_array_equal(call("Reshape", x, shape=shape), x.reshape(out))
+
+
+def test_reverse_walks_from_the_right():
+    assert infer("Reshape", [(10, 5, 4)], shape=(-1, 0))[1] == [(40, 5)]
+    assert infer("Reshape", [(10, 5, 4)], shape=(-1, 0), reverse=True)[1] == [(50, 4)]
+    # A split is written mirrored as well.
+    assert infer("Reshape", [(3, 4, 8)], shape=(0, 0, 4, 2, -4), reverse=True)[1] == [(3, 4, 4, 2)]
+
+
+def test_old_spelling_of_reshape():
+    assert infer("Reshape", [(2, 3, 4)], target_shape=(0, 12))[1] == [(2, 12)]
+    assert infer("Reshape", [(2, 3, 4)], target_shape=(7, 0), keep_highest=True)[1] == [(2, 12)]
+    assert infer("Reshape", [(0, 3, 4)], target_shape=(0, 12)) == ([(0, 3, 4)], [(0, 12)])
+
+
+@pytest.mark.parametrize(
+    ("data", "shape", "out", "inferred"),
+    [
+        ((0, 3, 4), (0, -1), (2, 12), (2, 3, 4)),
+        ((0, 3, 4), (-3, 0), (6, 4), (2, 3, 4)),
+        ((0, 4), (-4, 2, -1, 0), (2, 3, 4), (6, 4)),
+        ((2, 0), (3, 2), None, (2, 3)),
+        ((0, 0, 4), (0, -1), (2, 12), (0, 0, 4)),
+        (None, (0, -1), (2, 12), None),
+    ],
+)
+def test_reshape_infers_its_input(data, shape, out, inferred):
+    assert infer("Reshape", [data], [out], shape=shape)[0] == [inferred]
+
+
+@pytest.mark.parametrize(
+    ("data", "shape", "message"),
+    [
+        ((2, 3), (-1, -1), "can be inferred"),
+        ((2, 3), (0, 0, 0), "more dimensions"),
+        ((2, 3), (-3, -3), "more dimensions"),
+        ((2, 3, 4), (-4, 5, -1, 0, 0), "do not divide"),
+        ((2, 3, 4), (-4, -1, -1, 0, 0), "both"),
+        ((2, 3, 4), (-4,), "followed"),
+        ((2, 3, 4), (-5,), "no code"),
+        ((2, 3), (4, 2), "Target shape size"),
+        ((2, 3), (-1, 4), "6 elements"),
+        ((2, 3), (), "needs a shape"),
+    ],
+)
+def test_reshapes_that_cannot_be(data, shape, message):
+    with pytest.raises(MXNetError, match=message):
+        infer("Reshape", [data], shape=shape)
+
+
+def test_reshape_like():
+    assert infer("reshape_like", [(6, 4), (2, 3, 4)])[1] == [(2, 3, 4)]
+    assert infer("reshape_like", [(0, 4), (2, 3, 4)])[0] == [(6, 4), (2, 3, 4)]
+    part = {"lhs_begin": 0, "lhs_end": 1, "rhs_begin": 0, "rhs_end": -1}
+    assert infer("reshape_like", [(6, 5), (2, 3, 4)], **part)[1] == [(2, 3, 5)]
+    with pytest.raises(MXNetError, match="lhs_begin=1, lhs_end=1"):
+        infer("reshape_like", [(6, 5), (2, 3)], lhs_begin=1, lhs_end=1)
+    with pytest.raises(MXNetError, match="Cannot reshape"):
+        infer("reshape_like", [(6, 5), (2, 3)])
+
+
+def test_flatten():
+    assert infer("Flatten", [(2, 3, 4)])[1] == [(2, 12)]
+    assert infer("Flatten", [(2,)])[1] == [(2, 1)]
+    assert infer("Flatten", [(0, 3, 4)], [(5, 0)]) == ([(5, 3, 4)], [(5, 12)])
+    assert infer("Flatten", [(5, 0, 4)], [(0, 12)])[0] == [(5, 3, 4)]
+    assert infer("Flatten", [None], [(2, 12)]) == ([None], [(2, 12)])
+    np.testing.assert_array_equal(call("Flatten", X), X.reshape(2, 12))
+
+
+def test_expand_dims_and_squeeze():
+    assert infer("expand_dims", [(2, 3)], axis=-1)[1] == [(2, 3, 1)]
+    assert infer("expand_dims", [None], [(2, 1, 3)], axis=1)[0] == [(2, 3)]
+    with pytest.raises(MXNetError, match="axis 3"):
+        infer("expand_dims", [(2, 3)], axis=3)
+    with pytest.raises(MXNetError):
+        infer("expand_dims", [None], [(2, 2, 3)], axis=1)
+
+    assert infer("squeeze", [(1, 3, 1)])[1] == [(3,)]
+    assert infer("squeeze", [(1, 1)])[1] == [(1,)]
+    assert infer("squeeze", [(0, 0, 4)], [(3, 4)], axis=1)[0] == [(3, 1, 4)]
+    assert infer("squeeze", [(1, 0)])[1] == [None]
+    with pytest.raises(MXNetError, match="not equal to one"):
+        infer("squeeze", [(1, 3)], axis=1)
+    with pytest.raises(MXNetError, match="twice"):
+        infer("squeeze", [(1, 3)], axis=(0, -2))
+
+
+def test_transpose_and_swapaxis():
+    np.testing.assert_array_equal(call("transpose", X), X.T)
+    np.testing.assert_array_equal(call("transpose", X, axes=(2, 0, 1)), X.transpose(2, 0, 1))
+    assert infer("transpose", [None], [(2, 3, 4)], axes=(2, 0, 1))[0] == [(3, 4, 2)]
+    assert infer("transpose", [None], [(2, 3)])[0] == [(3, 2)]
+    for axes in ((0, 0, 1), (-1, 0, 1), (0, 1)):
+        with pytest.raises(MXNetError, match="not an order"):
+            infer("transpose", [(2, 3, 4)], axes=axes)
+
+    np.testing.assert_array_equal(call("SwapAxis", X, dim1=0, dim2=-1), X.swapaxes(0, -1))
+    assert infer("SwapAxis", [None], [(2, 3, 4)], dim1=0, dim2=1)[0] == [(3, 2, 4)]
+    with pytest.raises(MXNetError, match="dim 5"):
+        infer("SwapAxis", [(2, 3)], dim1=5)
+
+
+def test_blocks_between_depth_and_space():
+    x = np.arange(48.0).reshape(1, 12, 2, 2)
+    flat = call("depth_to_space", x, block_size=2)
+    # Written out from the definition.
+    for c, h, w, i, j in np.ndindex(3, 2, 2, 2, 2):
+        assert flat[0, c, 2 * h + i, 2 * w + j] == x[0, (2 * i + j) * 3 + c, h, w]
+    np.testing.assert_array_equal(call("space_to_depth", flat, block_size=2), x)
+    assert infer("depth_to_space", [None], [(1, 2, 4, 6)], block_size=2)[0] == [(1, 8, 2, 3)]
+    assert infer("space_to_depth", [(0, 2, 4, 6)], block_size=2)[1] == [(0, 8, 2, 3)]
+    for op, shape, block in [("depth_to_space", (1, 8, 2, 2), 3), ("space_to_depth", (1, 8, 3, 2), 2),
+                             ("space_to_depth", (8, 2, 2), 2), ("depth_to_space", (1, 8, 2, 2), 0)]:  # fmt: skip
+        with pytest.raises(MXNetError):
+            infer(op, [shape], block_size=block)
+
+
+def test_numbers_of_the_shape():
+    shape, size = call("shape_array", X), call("size_array", X)
+    assert shape.dtype == size.dtype == np.int64
+    assert shape.tolist() == [2, 3, 4]
+    assert size.tolist() == [24]
+
+
+def test_cast_cuts_and_wraps():
+    assert call("Cast", np.array([1.7, -1.7, 300.0]), dtype="int32").tolist() == [1, -1, 300]
+    assert call("Cast", np.array([44, 300]), dtype="uint8").tolist() == [44, 44]
+    assert call("Cast", X.astype("float32"), dtype="float16").dtype == np.float16
+    check_gradient("Cast", X[0], dtype="float64")
