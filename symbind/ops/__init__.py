@@ -30,6 +30,7 @@ from . import (
     sequence,
     shape,
     slicing,
+    softmax,
     sorting,
     tiling,
     unary,

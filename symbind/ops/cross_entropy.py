@@ -72,7 +72,7 @@ class SoftmaxOutput(_SoftmaxOutput):
 
     Shapes: ``data`` :math:`(N, K)` and ``label`` :math:`(N)`; with ``multi_output`` :math:`(N, K, d_1, …)` and
     :math:`(N, d_1 ⋯)` or :math:`(N, d_1, …)`, and the gradient is also divided by the number of places unless the
-    normalization is ``valid``; with ``preserve_shape`` :math:`(…, K)` and :math:`(…)`. A label of the shape of
+    normalization is ``valid``, and nothing is smoothed; with ``preserve_shape`` :math:`(…, K)` and :math:`(…)`. A label of the shape of
     ``data`` holds the probabilities :math:`t` themselves; then ``grad_scale`` is the only option that matters. A
     label that is no class has an all-zero target. The output has the shape of ``data``.
 
@@ -165,11 +165,12 @@ class SoftmaxOutputGradient(_SoftmaxOutput):
         scale = p.grad_scale
         if p.normalization != "valid":
             scale /= places * (samples if p.normalization == "batch" else 1)
-        spread = p.smooth_alpha / (classes - 1) if classes > 1 else 0.0
+        smooth = 0.0 if p.multi_output else p.smooth_alpha
+        spread = smooth / (classes - 1) if classes > 1 else 0.0
 
         def subtract_target() -> None:
             labels.read()
-            torch.mul(labels.is_class, spread + p.smooth_alpha - 1, out=target)
+            torch.mul(labels.is_class, spread + smooth - 1, out=target)
             torch.sub(probability, spread, out=result)
             result.scatter_add_(1, labels.chosen, target)
 

@@ -65,9 +65,9 @@ class RegressionGradient(Operator):
     inplace = ((1, 0),)
     grad_scale = Param(Float, 1.0, "Factor of the gradient.")
 
-    def __init__(self, kind: str, gradient: str) -> None:
+    def __init__(self, kind: str) -> None:
         self.name = f"_backward_{kind}RegressionOutput"
-        self.takes_sign = "sign" in gradient
+        self.is_absolute = kind == "MAE"
 
     def infer_shape(self, p, inputs, outputs):
         output = merge(inputs[1], outputs[0])
@@ -76,20 +76,22 @@ class RegressionGradient(Operator):
     def kernel(self, p, inputs, outputs, env):
         label, output = inputs
         result = outputs[0]
-        subtract = partial(torch.sub, output, label.view(output.shape), out=result)
+        label = label.view(output.shape)
         scale = p.grad_scale / (label.numel() // label.shape[0])
-        if self.takes_sign:
-            return lambda: subtract().sign_().mul_(scale)
+        if self.is_absolute:
+            compare = partial(torch.gt, output, label, out=result)
+            return lambda: compare().mul_(2 * scale).sub_(scale)
+        subtract = partial(torch.sub, output, label, out=result)
         return subtract if scale == 1 else lambda: subtract().mul_(scale)
 
 
 for _kind, _output, _gradient in (
     ("Linear", "x", "(y - label)"),
     ("Logistic", "1 / (1 + e^{-x})", "(y - label)"),
-    ("MAE", "x", r"\operatorname{sign}(y - label)"),
+    ("MAE", "x", r"\begin{cases} 1 & y > label \\ -1 & \text{else} \end{cases}"),
 ):
     register(RegressionOutput(_kind, _output, _gradient))
-    register(RegressionGradient(_kind, _gradient))
+    register(RegressionGradient(_kind))
 
 
 # ---- support vector machine -----------------------------------------------------------------------------------------

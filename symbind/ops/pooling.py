@@ -203,7 +203,8 @@ class Pooling(_Pooling):
         return 1
 
     def num_recorded_outputs(self, p):
-        return 2
+        # MXNet's own rule for when it keeps the places of the maxima.
+        return 2 if p.pool_type == "max" and p.kernel and not spatial.channel_last(p) else 1
 
     def infer_shape(self, p, inputs, outputs):
         last = spatial.channel_last(p)
@@ -313,7 +314,7 @@ class PoolingGradient(_Pooling):
             steps.append(partial(scaled.copy_, strided))
 
         result = inner = output
-        if windows.needs_copy(output):
+        if windows.needs_copy(output) or exponent > 1:
             result, inner = windows.padded(output, 0)
         if p.pool_type == "max":
             pool = windows.function("max_pool{}d_with_indices_backward").grad_input
