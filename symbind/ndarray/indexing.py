@@ -10,7 +10,6 @@ are index arrays for some axes of that view, and axes to run backwards, which to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,36 +48,33 @@ def write(tensor: torch.Tensor, key: Any, value: torch.Tensor) -> None:
     if not selection.arrays:
         selection.view.copy_(value.flip(selection.backwards) if selection.backwards else value)
     elif not selection.backwards:
-        selection.view.index_put_(selection.index, value)
+        selection.view[selection.index] = value
     else:
         positions = torch.arange(tensor.numel(), device=tensor.device).view(tensor.shape)
-        tensor.view(-1).index_put_((read(positions, key),), value)
+        tensor.view(-1)[read(positions, key)] = value
 
 
 def fill(tensor: torch.Tensor, key: Any, value: Number) -> None:
     """``tensor[key] = value`` for one number."""
     number = cast_number(value, tensor.dtype)
     selection = _Selection(tensor, key)
-    if selection.arrays:
-        write(tensor, key, torch.tensor(number, dtype=tensor.dtype, device=tensor.device))
-    else:
+    if not selection.arrays:
         selection.view.fill_(number)
+    else:
+        write(tensor, key, torch.tensor(number, dtype=tensor.dtype))
 
 
-@dataclass
 class _Selection:
-    """What ``key`` selects: a view, and what remains to be done with it."""
+    """What ``key`` selects from ``tensor``: a view, and what remains to be done with it.
 
-    tensor: torch.Tensor
-    key: Any
-    view: torch.Tensor = field(init=False)
-    backwards: list[int] = field(init=False, default_factory=list)
-    """Axes of the view that the key runs through in the opposite direction."""
-    arrays: dict[int, torch.Tensor] = field(init=False, default_factory=dict)
-    """Index arrays by axis of the view."""
+    ``backwards`` lists the axes of the view that the key runs through in the opposite direction, ``arrays`` holds
+    the index arrays by axis of the view.
+    """
 
-    def __post_init__(self) -> None:
-        items = _items(self.key, self.tensor.shape)
+    def __init__(self, tensor: torch.Tensor, key: Any) -> None:
+        self.backwards: list[int] = []
+        self.arrays: dict[int, torch.Tensor] = {}
+        items = _items(key, tensor.shape)
         has_arrays = any(isinstance(item, torch.Tensor) for item in items)
         basic: list[Any] = []
         dimension = axis = 0
@@ -87,7 +83,7 @@ class _Selection:
                 basic.append(None)
                 axis += 1
                 continue
-            size = self.tensor.shape[dimension]
+            size = tensor.shape[dimension]
             if isinstance(item, slice):
                 forward, reversed_ = _forward(item, size)
                 basic.append(forward)
@@ -104,13 +100,14 @@ class _Selection:
                 if item.numel():
                     low, high = item.aminmax()
                     _check_bounds(int(low), int(high), dimension, size)
-                self.arrays[axis] = item.to(self.tensor.device)
+                self.arrays[axis] = item.to(tensor.device)
                 basic.append(slice(None))
                 axis += 1
             dimension += 1
-        self.view = self.tensor[tuple(basic)]
-        if self.tensor.dim() and not self.view.dim():
+        self.view = tensor[tuple(basic)]
+        if tensor.dim() and not self.view.dim():
             self.view = self.view.view(1)
+        self.joint = _joint_shape(list(self.arrays.values()))
 
     @property
     def index(self) -> tuple[Any, ...]:
@@ -123,16 +120,11 @@ class _Selection:
         view = tuple(self.view.shape)
         if not self.arrays:
             return view
-        try:
-            joint = torch.broadcast_shapes(*(index.shape for index in self.arrays.values()))
-        except RuntimeError:
-            shapes = ", ".join(str(tuple(index.shape)) for index in self.arrays.values())
-            raise IndexError(f"index arrays could not be broadcast together: their shapes are {shapes}") from None
         axes = list(self.arrays)
         # Index arrays side by side replace their axes; apart, their dimensions come first.
         first = axes[0] if axes[-1] - axes[0] == len(axes) - 1 else 0
         rest = [size for axis, size in enumerate(view) if axis not in self.arrays]
-        return (*rest[:first], *joint, *rest[first:])
+        return (*rest[:first], *self.joint, *rest[first:])
 
 
 def _items(key: Any, shape: Sequence[int]) -> list[Any]:
@@ -174,6 +166,17 @@ def _forward(item: slice, size: int) -> tuple[slice, bool]:
     count = max(0, -((start - stop) // step))
     last = start + (count - 1) * step
     return (slice(last, start + 1, -step) if count else slice(0, 0)), True
+
+
+def _joint_shape(arrays: Sequence[torch.Tensor]) -> tuple[int, ...]:
+    """The shape that index arrays have together."""
+    if len(arrays) < 2:
+        return tuple(arrays[0].shape) if arrays else ()
+    try:
+        return tuple(torch.broadcast_shapes(*(index.shape for index in arrays)))
+    except RuntimeError:
+        shapes = ", ".join(str(tuple(index.shape)) for index in arrays)
+        raise IndexError(f"index arrays could not be broadcast together: their shapes are {shapes}") from None
 
 
 def _check_bounds(low: int, high: int, axis: int, size: int) -> None:

@@ -91,7 +91,8 @@ class NDArray:
     @property
     def T(self) -> NDArray:
         """A copy with the axes reversed."""
-        return NDArray(self.tensor.permute(*reversed(range(self.ndim))).contiguous(), self.context)
+        reversed_axes = self.tensor.permute(*reversed(range(self.ndim)))
+        return NDArray(reversed_axes.clone(memory_format=torch.contiguous_format), self.context)
 
     def __repr__(self) -> str:
         return f"\n{self.asnumpy()}\n<NDArray {'x'.join(map(str, self.shape))} @{self.context}>"

@@ -159,15 +159,17 @@ class _Reader:
         if count > self.size - self.offset:
             self.fail(f"{what} needs {count} bytes, but {self.size - self.offset} are left")
 
+    def take(self, count: int, what: str) -> bytes:
+        self.require(count, what)
+        data = self.stream.read(count)
+        if len(data) != count:
+            self.fail("the file became shorter while it was read")
+        self.offset += count
+        return data
+
     def numbers(self, format: str, what: str) -> tuple[int, ...]:
         """Little-endian numbers by :mod:`struct` format."""
-        length = struct.calcsize("<" + format)
-        self.require(length, what)
-        data = self.stream.read(length)
-        if len(data) != length:
-            self.fail("the file became shorter while it was read")
-        self.offset += length
-        return struct.unpack("<" + format, data)
+        return struct.unpack("<" + format, self.take(struct.calcsize("<" + format), what))
 
     def expect_end(self) -> None:
         if self.offset != self.size:
@@ -203,15 +205,11 @@ class _Reader:
 
     def read_name(self) -> str:
         (length,) = self.numbers("Q", "the length of a name")
-        (data,) = self.numbers(f"{self.bounded(length)}s", "a name")
+        data = self.take(length, "a name")
         try:
-            return bytes(data).decode()  # type: ignore[arg-type]
+            return data.decode()
         except UnicodeDecodeError as error:
             self.fail(f"a name is not UTF-8: {error.reason}", self.offset - length + error.start)
-
-    def bounded(self, length: int) -> int:
-        self.require(length, f"a name of {length} bytes")
-        return length
 
     # ---- one array -----------------------------------------------------------------------------------------------
 
