@@ -88,19 +88,21 @@ def _gamma(x, out=None):
 
 
 def _round(x, out):
-    # Half away from zero; torch rounds half to even. Both terms are exact.
+    # Half away from zero: torch rounds half to even, so those that went to zero must go back. Every step is exact.
     def run() -> None:
-        fraction = torch.frac(x)
-        torch.trunc(x, out=out).add_(fraction.mul_(2).trunc_())
+        nearest = torch.round(x)
+        sign = torch.sign(x)
+        went_to_zero = (x - nearest).mul_(sign).eq_(0.5)
+        torch.addcmul(nearest, sign, went_to_zero, out=out)
 
     return run
 
 
 def _rint(x, out):
-    # Half down: one more than the floor only past the middle.
+    # Half down: those halves that torch rounded up must go back.
     def run() -> None:
-        lower = torch.floor(x)
-        torch.gt(x - lower, 0.5, out=out).add_(lower)
+        nearest = torch.round(x)
+        torch.sub(nearest, (x - nearest).eq_(-0.5), out=out)
 
     return run
 
