@@ -223,13 +223,7 @@ class MemoryDesc:
         if self.format_kind != FormatKind.BLOCKED:
             return self.format_kind.name.lower()
         blocked = {axis for axis, _ in self.blocks}
-        counts = self._block_counts()
-        # An axis of one entry may have any stride; it is shown where row-major order would have it.
-        steps = list(self.strides)
-        for axis in reversed(range(len(steps))):
-            if counts[axis] == 1:
-                steps[axis] = steps[axis + 1] * counts[axis + 1] if axis + 1 < len(steps) else 0
-        order = sorted(range(len(steps)), key=lambda axis: (-steps[axis], axis))
+        order = sorted(range(len(self.shape)), key=lambda axis: (-self.strides[axis], axis))
         outer = "".join(_letter(axis).upper() if axis in blocked else _letter(axis) for axis in order)
         inner = "".join(f"{size}{_letter(axis)}" for axis, size in self.blocks)
         padded_bytes = math.prod(self.padded_shape) * self.dtype.itemsize
