@@ -113,7 +113,7 @@ def test_sum_to_shape_like():
 
 
 def test_equal_shapes_cost_nothing_to_reduce():
-    """A broadcast pair of equal shapes sums nothing, and its gradient takes no memory beyond a pair's of equal shape."""
+    """A broadcast pair of equal shapes sums nothing, and takes no more memory than a pair of equal shape."""
     a, b = mx.sym.Variable("a"), mx.sym.Variable("b")
 
     def arena(symbol):

@@ -1,4 +1,4 @@
-"""An array and a number: values against NumPy, whole numbers as MXNet counts them, special powers, gradients at ties."""
+"""An array and a number: values against NumPy, whole numbers as in MXNet, special powers, gradients at ties."""
 
 import numpy as np
 import pytest
