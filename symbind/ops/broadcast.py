@@ -53,7 +53,8 @@ class BroadcastPair(Operator):
     def gradient(self, p, x, y, dy):
         if self.function.gradient is None:
             return [ZERO, ZERO]
-        gradients = self.function.gradient(_combine, *x, y[0], dy[0])
+        left, right = x
+        gradients = self.function.gradient(_combine, left, right, y[0], dy[0])
         return [apply("_sum_to_shape_like", g, operand) for g, operand in zip(gradients, x)]
 
     def kernel(self, p, inputs, outputs, env):
@@ -173,15 +174,15 @@ class BroadcastAxis(_Repeat):
         data = inputs[0]
         if data is None:
             return inputs, outputs
-        out = list(data)
+        wanted = list(data)
         for axis, size in zip(p.axis, p.size):
             axis = normalize_axis(axis, len(data))
-            if out[axis] > 1:
-                raise MXNetError(f"Broadcasting axis must have size 1: axis {axis} has size {out[axis]}")
-            out[axis] = size
-        kept = set(range(len(data))) - {normalize_axis(axis, len(data)) for axis in p.axis}
-        out = merge(tuple(out), outputs[0])
-        return [tuple(out[i] if i in kept else n for i, n in enumerate(data))], [out]
+            if wanted[axis] > 1:
+                raise MXNetError(f"Broadcasting axis must have size 1: axis {axis} has size {wanted[axis]}")
+            wanted[axis] = size
+        repeated = {normalize_axis(axis, len(data)) for axis in p.axis}
+        out = merge(tuple(wanted), outputs[0])
+        return [tuple(n if i in repeated else out[i] for i, n in enumerate(data))], [out]
 
 
 @register
@@ -218,12 +219,11 @@ class BroadcastLike(_Repeat):
         if left is None or right is None:
             return inputs, outputs
         pairs = self._axis_pairs(p, left, right)
-        out = list(left)
+        wanted = list(left)
         for i, j in pairs.items():
-            out[i] = _repeated(left[i], right[j], i)
-        out = merge(tuple(out), outputs[0])
-        told = [out[i] if i not in pairs else n for i, n in enumerate(left)]
-        return [tuple(told), right], [out]
+            wanted[i] = _repeated(left[i], right[j], i)
+        out = merge(tuple(wanted), outputs[0])
+        return [tuple(n if i in pairs else out[i] for i, n in enumerate(left)), right], [out]
 
     def infer_dtype(self, p, inputs, outputs):
         left = outputs[0] if inputs[0] is None else inputs[0]

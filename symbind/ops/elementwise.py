@@ -151,7 +151,8 @@ class Elementwise(Operator):
     def gradient(self, p, x, y, dy):
         if self.function.gradient is None:
             return [ZERO, ZERO]
-        return self.function.gradient(_combine, *x, y[0], dy[0])
+        left, right = x
+        return self.function.gradient(_combine, left, right, y[0], dy[0])
 
     def kernel(self, p, inputs, outputs, env):
         return self.function.kernel(*inputs, outputs[0])

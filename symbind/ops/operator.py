@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -139,7 +139,8 @@ class Operator:
     #: Calls on which the gradient is tested.
     samples: Sequence[Sample] = ()
 
-    parameters: ClassVar[dict[str, Param]] = {}
+    #: Collected from the class body; the instances of a family may have their own.
+    parameters: dict[str, Param] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

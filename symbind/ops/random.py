@@ -250,7 +250,7 @@ class DrawsForEach(Operator):
         self.aliases = (f"sample_{distribution.name}",)
         self.inputs = distribution.input_names
         arrays = ((2, 3),) * len(self.inputs)
-        self.samples = tuple(Sample(*arrays, low=0.2, high=0.9, **params) for params in ({}, {"shape": (4,)}))
+        self.samples = (Sample(*arrays, low=0.2, high=0.9), Sample(*arrays, low=0.2, high=0.9, shape=(4,)))
         self.__doc__ = f"""Independent random numbers, {distribution.doc}, for each element of the inputs.
 
         The inputs are the parameters, all of one shape (*S*); the output has the shape (*S*, *shape*).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import overload
 
 from ..base import MXNetError
 
@@ -24,6 +25,10 @@ def product(shape: Iterable[int]) -> int:
     return result
 
 
+@overload
+def merge(first: Shape, second: Shape | None) -> Shape: ...
+@overload
+def merge(first: Shape | None, second: Shape | None) -> Shape | None: ...
 def merge(first: Shape | None, second: Shape | None) -> Shape | None:
     """What two partial views of one shape say together (0 = unknown dimension); MXNetError if they disagree."""
     if first is None or second is None or first == second:
