@@ -213,7 +213,7 @@ def test_symbol_md_inception():
     net = inception_factory(prev, 64, 64, 64, 64, 96, "avg", 32, name="in3a")
     assert net.list_arguments()[0] == "Previous Output"
     assert net.infer_shape(**{"Previous Output": (128, 3, 28, 28)})[1] == [(128, 256, 28, 28)]
-    assert len(net.list_auxiliary_states()) == 12
+    assert len(net.list_auxiliary_states()) == 14
     pytest.importorskip("graphviz")
     assert mx.viz.plot_network(net, shape={"Previous Output": (128, 3, 28, 28)})
 

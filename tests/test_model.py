@@ -1,0 +1,91 @@
+"""FeedForward, the model API of the early tutorials."""
+
+import logging
+import re
+
+import numpy as np
+import pytest
+
+import symbind as mx
+
+pytestmark = pytest.mark.filterwarnings("ignore:mxnet.model.FeedForward has been deprecated")
+
+
+def cancer():
+    from sklearn.datasets import load_breast_cancer
+
+    X, y = load_breast_cancer(return_X_y=True)
+    X = ((X - X.mean(0)) / X.std(0)).astype(np.float32)
+    return X[:400], y[:400].astype(np.float32), X[400:], y[400:].astype(np.float32)
+
+
+def classifier():
+    with mx.name.NameManager():
+        net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10)
+        net = mx.sym.Activation(net, act_type="tanh")
+        return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(net, num_hidden=2), name="softmax")
+
+
+def test_create_trains_and_logs(caplog, tmp_path):
+    X, y, X_val, y_val = cancer()
+    np.random.seed(0)
+    mx.random.seed(0)
+    counts = []
+    prefix = str(tmp_path / "cancer")
+    with caplog.at_level(logging.INFO):
+        model = mx.model.FeedForward.create(
+            classifier(), X=X, y=y, ctx=mx.cpu(), num_epoch=4, learning_rate=0.1, momentum=0.9,
+            initializer=mx.init.Uniform(0.07), eval_data=(X_val, y_val), numpy_batch_size=50,
+            batch_end_callback=lambda p: counts.append((p.epoch, p.nbatch)),
+            epoch_end_callback=mx.callback.do_checkpoint(prefix),
+        )  # fmt: skip
+    lines = [r.getMessage() for r in caplog.records]
+    assert lines[0] == "Start training with [cpu(0)]"
+    assert lines[1] == "Epoch[0] Resetting Data Iterator"
+    assert re.fullmatch(r"Epoch\[0\] Time cost=\d+\.\d{3}", lines[2])
+    assert lines[3] == f'Saved checkpoint to "{prefix}-0001.params"'
+    assert re.fullmatch(r"Epoch\[0\] Validation-accuracy=\d\.\d{6}", lines[4])
+    assert counts[0] == (0, 1) and counts[7] == (0, 8) and counts[8] == (1, 1)
+    assert model.score(mx.io.NDArrayIter(X_val, y_val, 50)) > 0.9
+
+
+def test_predict_save_and_load(tmp_path):
+    X, y, X_val, y_val = cancer()
+    model = mx.model.FeedForward(classifier(), num_epoch=2, learning_rate=0.1)
+    model.fit(X, y)
+    predicted = model.predict(X_val)
+    assert isinstance(predicted, np.ndarray) and predicted.shape == (169, 2)
+    model.save(str(tmp_path / "m"))
+    again = mx.model.FeedForward.load(str(tmp_path / "m"), 2)
+    assert again.begin_epoch == 2
+    np.testing.assert_array_equal(again.predict(X_val), predicted)
+    outputs, data, label = again.predict(mx.io.NDArrayIter(X_val, y_val, 50), return_data=True)
+    assert outputs.shape == (169, 2)
+    np.testing.assert_array_equal(data, X_val)
+    np.testing.assert_array_equal(label, y_val)
+
+
+def test_epoch_size_ends_an_epoch():
+    X, y, _, _ = cancer()
+    counts = []
+    mx.model.FeedForward(classifier(), num_epoch=2, epoch_size=3, numpy_batch_size=100).fit(
+        X, y, batch_end_callback=lambda p: counts.append((p.epoch, p.nbatch))
+    )
+    assert counts == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+
+
+def test_mistakes_are_named():
+    X, y, _, _ = cancer()
+    twice = mx.sym.var("a") + mx.sym.var("a")
+    with pytest.raises(ValueError, match='Find duplicated argument name "a"'):
+        mx.model.FeedForward(twice)
+    with pytest.raises(AssertionError, match="num_epoch"):
+        mx.model.FeedForward(classifier()).fit(X, y)
+    with pytest.raises(ValueError, match="y must be specified"):
+        mx.model.FeedForward(classifier(), num_epoch=1).fit(X)
+    with pytest.raises(ValueError, match="are not equal"):
+        mx.model.FeedForward(classifier(), num_epoch=1).fit(X, y[:7])
+    with pytest.raises(mx.MXNetError, match="no parameters yet"):
+        mx.model.FeedForward(classifier()).predict(X)
+    with pytest.raises(TypeError, match="X must be a DataIter"):
+        mx.model.FeedForward(classifier(), num_epoch=1).fit([1, 2], y)
