@@ -326,7 +326,7 @@ def unknown_parameter_in_a_file(mx: Any) -> None:
     )
 
 
-@mistake("nowhere.json")
+@mistake("No such file")
 def file_that_does_not_exist(mx: Any) -> None:
     mx.sym.load("nowhere.json")
 

@@ -55,7 +55,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 
 def _network(mx: Any) -> Any:
-    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=5, name="fc1")
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=5, no_bias=True, name="fc1")
     net = mx.sym.BatchNorm(net, name="bn1")
     net = mx.sym.Activation(net, act_type="relu", name="relu1")
     net = mx.sym.FullyConnected(net, num_hidden=3, name="fc2")

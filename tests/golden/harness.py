@@ -126,7 +126,7 @@ def run(mx: Any, symbol: Any, network: Network) -> dict[str, Any]:
         "gradients": {name: array.asnumpy() for name, array in executor.grad_dict.items() if array is not None},
         "states": {name: array.asnumpy() for name, array in executor.aux_dict.items()},
         "inference": dict(zip(names, inferred)),
-        "monitored": seen,
+        "monitored": sorted(set(seen) & set(symbol.get_internals().list_outputs())),
     }
 
 

@@ -81,10 +81,11 @@ RUNS |= {
 }
 
 
-def gradient(step: int, index: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The gradient of parameter ``index`` at ``step``; some entries stay zero."""
+def gradient(step: int, index: int, shape: tuple[int, ...], dense: bool) -> np.ndarray:
+    """The gradient of parameter ``index`` at ``step``; unless it is ``dense``, some entries stay zero."""
     random = np.random.RandomState(1000 * index + step)
-    return random.uniform(-1, 1, size=shape).round(2) * (np.arange(np.prod(shape)).reshape(shape) % 5 != 4)
+    numbers = random.uniform(0.01, 1, size=shape).round(2) * random.choice([-1, 1], size=shape)
+    return numbers if dense else numbers * (np.arange(np.prod(shape)).reshape(shape) % 5 != 4)
 
 
 def flattened(state: Any) -> list[np.ndarray]:
@@ -112,10 +113,12 @@ def follow(mx: Any, run: Run) -> dict[str, Any]:
         index: mx.nd.array(np.linspace(-1, 1, int(np.prod(shape))).reshape(shape).round(3), dtype=run.dtype)
         for index, _, shape in PARAMETERS
     }
+    dense = run.optimizer == "adamax"  # MXNet's divides zero by zero until a gradient has come
     path: dict[str, list[np.ndarray]] = {name: [] for name in names.values()}
     for step in range(STEPS):
         for index, name, shape in PARAMETERS:
-            update(index, mx.nd.array(gradient(step, index, shape), dtype=run.dtype), weights[index])
+            received = mx.nd.array(gradient(step, index, shape, dense), dtype=run.dtype)
+            update(index, received, weights[index])
             path[name].append(weights[index].asnumpy())
     return {
         "path": {name: np.stack(steps) for name, steps in path.items()},

@@ -10,7 +10,7 @@ and run, from the root of the repository::
 
     mxenv/bin/python -m tests.golden.record                 # everything
     mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
-    mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers files
+    mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers updates files
 
 A case that MXNet refuses is printed and nothing of its family is written. Each family is recorded in a process of its
 own, because MXNet answers some questions by a segmentation fault, and reads its settings only once.
@@ -49,6 +49,7 @@ from .harness import (  # noqa: E402
 from .legacy import ALIASES, GRAPHS, alias_graph, call, reload  # noqa: E402
 from .networks import NETWORKS  # noqa: E402
 from .optimizers import RUNS, follow  # noqa: E402
+from .updates import UPDATES, perform  # noqa: E402
 
 FOLDER = Path(__file__).parent
 
@@ -157,6 +158,11 @@ def record_optimizers() -> None:
     archive.write(FOLDER / "optimizers.npz", {name: follow(mx, entry) for name, entry in RUNS.items()})
 
 
+def record_updates() -> None:
+    """What the operators of optimizers do to their arrays."""
+    archive.write(FOLDER / "updates.npz", [perform(mx, update) for update in UPDATES])
+
+
 def record_files() -> None:
     """Write files with MXNet, read them with MXNet."""
     FILES.mkdir(exist_ok=True)
@@ -176,6 +182,7 @@ OTHERS = {
     "legacy": record_legacy,
     "errors": record_errors,
     "optimizers": record_optimizers,
+    "updates": record_updates,
     "files": record_files,
 }
 

@@ -103,6 +103,7 @@ KEEPS_INTEGERS = [
     "identity", "zeros_like",
 ]
 # fmt: on
+BETWEEN_POLES = exactly([[-3.5, -2.5, -1.25, -0.5, 0.25], [0.5, 1, 1.5, 2.5, 3.5]])
 EDGES = exactly([[-3.5, -2.5, -1, -0.5, 0], [0.5, 1, 1.5, 2.5, 3.5]])
 
 
@@ -111,7 +112,7 @@ def _unary() -> list[Case]:
     for op, (low, high) in DOMAINS.items():
         data = spread(3, 4, low=low, high=high)
         cases.append(case(op, data))
-        cases.append(case(op, EDGES, note="edges"))
+        cases.append(case(op, BETWEEN_POLES if "gamma" in op else EDGES, note="edges"))
         cases.append(case(op, spread(2, 1, 3, 2, low=low, high=high)))
         cases += [retyped(cases[-3], dtype) for dtype in ("float64", "float16")]
     cases += [case(op, exactly([[-3, 0, 2]], "int32")) for op in [*KEEPS_INTEGERS, "ones_like"]]
@@ -131,6 +132,7 @@ def _unary() -> list[Case]:
     cases += [
         case("Cast", exactly([-1.5, -0.5, 2.5, -100.7]), dtype="int32"),
         case("cast", exactly([0, -1, 2.5]), dtype="bool"),
+        case("amp_cast", spread(2, 3), dtype="float16"),
         case("contrib.gradientmultiplier", spread(2, 3), scalar=-0.5),
         case("contrib.div_sqrt_dim", spread(2, 3, 5)),
         case("contrib.quadratic", spread(2, 3), a=2.0, b=-1.0, c=0.5),
