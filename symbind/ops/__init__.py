@@ -7,6 +7,7 @@ Importing this room registers them all; nothing else is exported. The language o
 from . import (
     activation,
     attention,
+    batch_norm,
     broadcast,
     conversion,
     convolution,
@@ -19,6 +20,7 @@ from . import (
     gradient_control,
     indexing,
     joining,
+    linalg,
     loss,
     matrix,
     normalization,
