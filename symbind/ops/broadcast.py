@@ -18,7 +18,7 @@ from .shapes import broadcast, merge, normalize_axis
 __all__: list[str] = []
 
 
-# ---- pairs ----------------------------------------------------------------------------------------------------------
+# ---- pairs --------------------------------------------------------------------------------------
 
 
 class BroadcastPair(Operator):
@@ -107,7 +107,7 @@ class SumToShapeLike(Operator):
         return partial(torch.sum, data, axes, keepdim=True, dtype=data.dtype, out=padded)
 
 
-# ---- one array ------------------------------------------------------------------------------------------------------
+# ---- one array ----------------------------------------------------------------------------------
 
 
 class _Repeat(Operator):

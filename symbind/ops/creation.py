@@ -27,7 +27,7 @@ def asked_shape(shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
     return tuple(max(n, 0) for n in shape) if shape else None
 
 
-# ---- one number everywhere ------------------------------------------------------------------------------------------
+# ---- one number everywhere ----------------------------------------------------------------------
 
 
 class FilledLike(Operator):
@@ -117,7 +117,7 @@ class Full(_Filled):
         return p.value
 
 
-# ---- sequences and the identity matrix ------------------------------------------------------------------------------
+# ---- sequences and the identity matrix ----------------------------------------------------------
 
 
 class _Constant(Operator):

@@ -43,7 +43,7 @@ class PairFunction:
         return Sample(left, right, values=dict(enumerate(self.ranges)))
 
 
-# ---- kernels that differ between whole numbers and floating point ---------------------------------------------------
+# ---- kernels that differ between whole numbers and floating point -------------------------------
 
 
 def _divide(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> Kernel:
@@ -62,7 +62,7 @@ def _modulo(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> Kerne
     return run
 
 
-# ---- gradients ------------------------------------------------------------------------------------------------------
+# ---- gradients ----------------------------------------------------------------------------------
 
 
 def _divide_gradient(combine: Combine, l: Symbol, r: Symbol, y: Symbol, dy: Symbol) -> tuple[Symbol, Symbol]:

@@ -27,7 +27,7 @@ __all__: list[str] = []
 Draw = Callable[..., Any]
 
 
-# ---- drawing --------------------------------------------------------------------------------------------------------
+# ---- drawing ------------------------------------------------------------------------------------
 
 
 def _uniform(out: torch.Tensor, generator: torch.Generator, low: torch.Tensor, high: torch.Tensor) -> None:
@@ -74,7 +74,7 @@ def _wide(parameter: torch.Tensor) -> torch.Tensor:
     return parameter.to(torch.promote_types(parameter.dtype, torch.float32))
 
 
-# ---- the table ------------------------------------------------------------------------------------------------------
+# ---- the table ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ DISTRIBUTIONS = (
 _DRAW_TYPE = Param(Optional(DType), None, "Type of the output; float32 if None")
 
 
-# ---- the three ways to draw -----------------------------------------------------------------------------------------
+# ---- the three ways to draw ---------------------------------------------------------------------
 
 
 class _NumberParameters(Operator):
@@ -279,7 +279,7 @@ for _distribution in DISTRIBUTIONS:
     register(DrawsForEach(_distribution))
 
 
-# ---- other random operators -----------------------------------------------------------------------------------------
+# ---- other random operators ---------------------------------------------------------------------
 
 
 @register

@@ -28,7 +28,7 @@ ReduceBuilder = Callable[[torch.Tensor, ShapeT, torch.Tensor], Kernel]
 Rule = Callable[[Symbol, Symbol, Symbol, Callable[[Symbol], Symbol]], Symbol]
 
 
-# ---- axes and shapes ------------------------------------------------------------------------------------------------
+# ---- axes and shapes ----------------------------------------------------------------------------
 
 
 def reduced_axes(axis: Sequence[int] | None, rank: int, exclude: bool = False) -> ShapeT:
@@ -64,7 +64,7 @@ def _with_reduced_dimensions(data: torch.Tensor, axes: ShapeT) -> ShapeT:
     return tuple(1 if i in axes else n for i, n in enumerate(data.shape))
 
 
-# ---- kernels --------------------------------------------------------------------------------------------------------
+# ---- kernels ------------------------------------------------------------------------------------
 
 
 def _sum(x: torch.Tensor, axes: ShapeT, out: torch.Tensor) -> Kernel:
@@ -152,7 +152,7 @@ def _run_reduction(build: ReduceBuilder, data: torch.Tensor, axes: ShapeT, out: 
     return build(data, axes, out)
 
 
-# ---- reductions to one number per group -----------------------------------------------------------------------------
+# ---- reductions to one number per group ---------------------------------------------------------
 
 _KEEPDIMS = "Keep the reduced axes, with size 1"
 
@@ -363,7 +363,7 @@ class Moments(Operator):
         return run
 
 
-# ---- positions of extremes ------------------------------------------------------------------------------------------
+# ---- positions of extremes ----------------------------------------------------------------------
 
 
 class Position(Operator):

@@ -65,7 +65,7 @@ class Unary(Operator):
         return self.build(inputs[0], outputs[0])
 
 
-# ---- functions that are several calls of torch ----------------------------------------------------------------------
+# ---- functions that are several calls of torch --------------------------------------------------
 
 
 def _softsign(x, out=None):
@@ -111,7 +111,7 @@ def _unless_whole(kernel: KernelBuilder) -> KernelBuilder:
     return lambda x, out: kernel(x, out) if x.is_floating_point() else partial(out.copy_, x)
 
 
-# ---- the table ------------------------------------------------------------------------------------------------------
+# ---- the table ----------------------------------------------------------------------------------
 
 _OVER_TWO_ROOT_PI = 2 / math.sqrt(math.pi)
 _POSITIVE = (0.5, 2.0)
@@ -182,7 +182,7 @@ for _operator in (
     register(_operator)
 
 
-# ---- derivatives that torch computes in one pass --------------------------------------------------------------------
+# ---- derivatives that torch computes in one pass ------------------------------------------------
 
 
 class _FromOutput(Operator):
@@ -235,7 +235,7 @@ class TanhGradient(_FromOutput):
         return partial(torch.ops.aten.tanh_backward.grad_input, *inputs, grad_input=outputs[0])
 
 
-# ---- functions with parameters --------------------------------------------------------------------------------------
+# ---- functions with parameters ------------------------------------------------------------------
 
 
 @register

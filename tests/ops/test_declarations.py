@@ -13,7 +13,7 @@ from symbind.ops.shapes import is_known, merge
 from .samples import CALLS, operators
 
 # Operators that take an input in two shapes, and expect one of them where nothing is said.
-ACCEPTS_TWO_SHAPES = {"pick"}
+ACCEPTS_TWO_SHAPES = {"pick", "LeakyReLU"}
 
 
 def some_params(operator):
@@ -50,7 +50,7 @@ def blank(shape, dtype):
     return torch.full(shape, float("nan") if dtype.is_floating_point else 113, dtype=dtype)
 
 
-# ---- documentation --------------------------------------------------------------------------------------------------
+# ---- documentation ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operator", operators(), ids=lambda op: op.name)
@@ -61,7 +61,7 @@ def test_it_is_documented(operator):
         assert param.default is REQUIRED or param.kind.name
 
 
-# ---- inference ------------------------------------------------------------------------------------------------------
+# ---- inference ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("operator", operators(), ids=lambda op: op.name)
@@ -111,7 +111,7 @@ def test_impossible_outputs_are_refused(call):
             merge(shape, given)
 
 
-# ---- kernels --------------------------------------------------------------------------------------------------------
+# ---- kernels ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", CALLS, ids=str)
