@@ -34,6 +34,7 @@ class FilledLike(Operator):
     """An array of one number in the shape of another array."""
 
     unread = (0,)
+    elementwise = True
     zero_gradient = True
     samples = (Sample((2, 3)),)
 

@@ -124,6 +124,7 @@ class Elementwise(Operator):
     """An operator of two arrays of equal shape, made from a :class:`PairFunction`."""
 
     inputs = ("lhs", "rhs")
+    elementwise = True
     inplace = ((0, 0), (1, 0))
 
     def __init__(self, name: str, aliases: Sequence[str], function: PairFunction) -> None:
@@ -201,6 +202,7 @@ class AddN(Operator):
     name = "add_n"
     aliases = ("ElementWiseSum", "_sparse_ElementWiseSum", "_sparse_add_n")
     variadic = "num_args"
+    elementwise = True
     num_args = Param(Int, doc="Number of arrays; filled in by the call")
     samples = (Sample((2, 3), (2, 3), (2, 3), num_args=3), Sample((4,), num_args=1))
 

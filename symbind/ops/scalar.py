@@ -30,6 +30,7 @@ class ScalarOperator(Operator):
     ``function`` is a key of :data:`PAIR_FUNCTIONS`; ``reverse`` makes the number its left operand.
     """
 
+    elementwise = True
     inplace = ((0, 0),)
     scalar = Param(Float, 1.0, "The number")
     is_int = Param(Bool, True, "Keep the type of whole-number arrays, cutting the scalar; false: compute in float64")

@@ -29,6 +29,8 @@ Rule = Callable[[Symbol, Symbol, Symbol], Symbol]
 class Unary(Operator):
     """A function of one number."""
 
+    elementwise = True
+
     def __init__(
         self,
         name: str,
@@ -189,6 +191,7 @@ class _FromOutput(Operator):
     """Base of gradients computed from the head gradient and the output of the function."""
 
     inputs = ("head_gradient", "output")
+    elementwise = True
     inplace = ((0, 0), (1, 0))
     samples = (Sample((2, 3), (2, 3), values={1: (0.1, 0.9)}),)
 
@@ -244,6 +247,7 @@ class Copy(Operator):
 
     name = "_copy"
     aliases = ("identity",)
+    elementwise = True
     identity = True
     alias = ((0, 0),)
     samples = (Sample((2, 3)),)
@@ -268,6 +272,7 @@ class Clip(Operator):
 
     name = "clip"
     aliases = ("_sparse_clip",)
+    elementwise = True
     inplace = ((0, 0),)
     a_min = Param(Float, doc="Lower bound")
     a_max = Param(Float, doc="Upper bound")
@@ -292,6 +297,7 @@ class ClipGradient(Operator):
 
     name = "_backward_clip"
     inputs = ("head_gradient", "data")
+    elementwise = True
     inplace = ((0, 0), (1, 0))
     a_min = Param(Float, doc="Lower bound")
     a_max = Param(Float, doc="Upper bound")
@@ -323,6 +329,7 @@ class SmoothL1(Operator):
 
     name = "smooth_l1"
     scalar = Param(Float, 1.0, r"The width σ")
+    elementwise = True
     inplace = ((0, 0),)
     samples = (Sample((3, 4), low=-2, high=2, scalar=1), Sample((3, 4), scalar=1.5))
 
@@ -345,6 +352,7 @@ class Polygamma(Operator):
 
     name = "_polygamma"
     n = Param(Int, 0, "Order of the derivative; 0 is the digamma function")
+    elementwise = True
     inplace = ((0, 0),)
     samples = (Sample((2, 3), low=0.5, high=2), Sample((2, 3), low=0.5, high=2, n=1))
 
