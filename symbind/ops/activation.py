@@ -36,6 +36,7 @@ class Activation(Operator):
     """
 
     name = "Activation"
+    elementwise = True
     act_type = Param(Enum(*_KINDS), doc="Which function.")
     samples = tuple(Sample((6,), act_type=kind, values={0: [-1.5, -0.7, -0.2, 0.3, 0.8, 1.4]}) for kind in _KINDS)
 
@@ -80,6 +81,7 @@ class ActivationGradient(Operator):
 
     name = "_backward_Activation"
     inputs = ("head_grad", "output")
+    elementwise = True
     act_type = Param(Enum(*_KINDS), doc="Which function.")
     samples = tuple(Sample((2, 3), (2, 3), act_type=kind, values={1: (0.1, 0.9)}) for kind in _KINDS)
 
@@ -124,7 +126,7 @@ class ActivationGradient(Operator):
         }[p.act_type]
 
 
-# ---- leaky rectifiers -----------------------------------------------------------------------------------------------
+# ---- leaky rectifiers ---------------------------------------------------------------------------
 
 _LEAKY_KINDS = ("elu", "gelu", "leaky", "prelu", "rrelu", "selu")
 # Klambauer et al. chose these so that mean 0 and variance 1 reproduce themselves.
@@ -260,6 +262,7 @@ class LeakyReLUGradient(_Leaky):
 
     name = "_backward_LeakyReLU"
     mode_dependent = True
+    elementwise = True
 
     def input_names(self, p):
         saved = "data" if _needs_data(p) else "output"
@@ -316,17 +319,19 @@ class PReLUGradient(Operator):
         others = [axis for axis in range(data.dim()) if axis != 1 or gamma.numel() == 1]
 
         def run() -> None:
-            by_data, by_slope = aten._prelu_kernel_backward(data, slope, head)
+            by_data, by_slope = aten._prelu_kernel_backward(head, data, slope)
             d_data.copy_(by_data)
             d_slope.copy_(by_slope.sum(others))
 
         return run
 
 
-# ---- hard sigmoid ---------------------------------------------------------------------------------------------------
+# ---- hard sigmoid -------------------------------------------------------------------------------
 
 
 class _HardSigmoid(Operator):
+    elementwise = True
+
     alpha = Param(Float, 0.2, "Slope.")
     beta = Param(Float, 0.5, "Value at zero.")
 

@@ -157,7 +157,7 @@ class _WeightGradient(_Layer):
         return lambda: output.copy_(differentiate()[1])
 
 
-# ---- convolution ----------------------------------------------------------------------------------------------------
+# ---- convolution --------------------------------------------------------------------------------
 
 
 class _Convolution(_Layer):
@@ -243,7 +243,7 @@ class ConvolutionWeightGradient(_Convolution, _WeightGradient):
     samples = (Sample((1, 2, 2, 2), (1, 1, 5, 3), kernel=(3, 2), num_filter=2, stride=(2, 1), no_bias=True),)
 
 
-# ---- transposed convolution -----------------------------------------------------------------------------------------
+# ---- transposed convolution ---------------------------------------------------------------------
 
 
 class _Deconvolution(_Layer):

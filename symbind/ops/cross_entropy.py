@@ -70,11 +70,11 @@ class SoftmaxOutput(_SoftmaxOutput):
     with :math:`\alpha` = ``smooth_alpha`` and :math:`s` = ``grad_scale`` over the normalizer. The head gradient does
     not matter unless ``out_grad`` says so, and the label gets no gradient.
 
-    Shapes: ``data`` :math:`(N, K)` and ``label`` :math:`(N)`; with ``multi_output`` :math:`(N, K, d_1, …)` and
-    :math:`(N, d_1 ⋯)` or :math:`(N, d_1, …)`, and the gradient is also divided by the number of places unless the
-    normalization is ``valid``, and nothing is smoothed; with ``preserve_shape`` :math:`(…, K)` and :math:`(…)`. A label of the shape of
-    ``data`` holds the probabilities :math:`t` themselves; then ``grad_scale`` is the only option that matters. A
-    label that is no class has an all-zero target. The output has the shape of ``data``.
+    Shapes: ``data`` :math:`(N, K)` and ``label`` :math:`(N)`. With ``multi_output`` :math:`(N, K, d_1, …)` and
+    :math:`(N, d_1 ⋯)` or :math:`(N, d_1, …)`; the gradient is also divided by the number of places unless the
+    normalization is ``valid``, and nothing is smoothed. With ``preserve_shape`` :math:`(…, K)` and :math:`(…)`. A
+    label of the shape of ``data`` holds the probabilities :math:`t` themselves; then ``grad_scale`` is the only
+    option that matters. A label that is no class has an all-zero target. The output has the shape of ``data``.
 
     Raises MXNetError if the label does not fit.
 
@@ -84,6 +84,11 @@ class SoftmaxOutput(_SoftmaxOutput):
 
     name = "SoftmaxOutput"
     aliases = ("Softmax",)
+    samples = (
+        Sample((3, 4), (3,), integer=(1,), high=4),
+        Sample((2, 3, 2), (2, 2), integer=(1,), high=3, multi_output=True, normalization="valid"),
+        Sample((2, 2, 3), (2, 2), integer=(1,), high=3, preserve_shape=True, smooth_alpha=0.1),
+    )
     inputs = ("data", "label")
     ignores_head_gradient = True
     inplace = ((0, 0),)

@@ -96,7 +96,8 @@ class DropoutGradient(_Dropout):
     name = "_backward_Dropout"
     inputs = ("head_grad", "mask")
     inplace = ((0, 0),)
-    samples = (Sample((2, 3), (2, 3)), Sample((2, 3), (2, 1), axes=(1,)))
+    # Whole numbers, for the mask has no gradient.
+    samples = (Sample((2, 3), (2, 3), integer=(1,)), Sample((2, 3), (2, 1), axes=(1,), integer=(1,)))
 
     def infer_shape(self, p, inputs, outputs):
         head = merge(inputs[0], outputs[0])

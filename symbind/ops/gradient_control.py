@@ -9,7 +9,7 @@ import torch
 
 from ..base import MXNetError
 from ..graph.symbol import apply
-from .operator import Operator, register
+from .operator import Operator, Sample, register
 from .parameter import Bool, Float, Param
 from .shapes import merge, same_shape
 
@@ -20,6 +20,8 @@ class Identity(Operator):
     """The output is the data itself, in its shape and type; what is special is the gradient."""
 
     alias = ((0, 0),)
+    elementwise = True
+    identity = True
 
     def infer_shape(self, p, inputs, outputs):
         return same_shape(inputs, outputs)
@@ -49,6 +51,7 @@ class GradientMultiplier(Identity):
     scalar = Param(Float, 1.0, "Factor of the gradient.")
     is_int = Param(Bool, True, "Accepted for MXNet's sake.")
     has_surrogate_gradient = True
+    samples = (Sample((2, 3), scalar=-0.5),)
 
     def gradient(self, p, x, y, dy):
         return [dy[0] * p.scalar]
@@ -58,7 +61,9 @@ class StraightThrough(Operator):
     """A step function whose gradient is taken for 1; made from the table below."""
 
     inplace = ((0, 0),)
+    elementwise = True
     has_surrogate_gradient = True
+    samples = (Sample((5,), values={0: [-1.5, -0.4, 0.0, 0.5, 2.6]}),)
 
     def __init__(self, name: str, formula: str, step: Callable[..., torch.Tensor]) -> None:
         self.name = name
@@ -124,6 +129,7 @@ class IdentityAttachKLSparseReg(_KLSparseReg):
     auxiliary = ("moving_avg",)
     alias = ((0, 0),)
     has_surrogate_gradient = True
+    samples = (Sample((3, 2, 2), (2,), values={0: (0.1, 0.9), 1: (0.2, 0.8)}),)
 
     def variable_attrs(self, p, input_name):
         return {"__init__": '["zero", {}]'} if input_name == "moving_avg" else {}

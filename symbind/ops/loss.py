@@ -10,9 +10,9 @@ from ..base import MXNetError
 from ..graph.symbol import apply
 from .cross_entropy import Labels
 from .gradient_control import Identity
-from .operator import Operator, register
+from .operator import Operator, Sample, register
 from .parameter import Bool, Enum, Float, Param
-from .shapes import merge, product
+from .shapes import merge, product, same_shape
 
 
 class RegressionOutput(Operator):
@@ -20,6 +20,7 @@ class RegressionOutput(Operator):
 
     inputs = ("data", "label")
     ignores_head_gradient = True
+    samples = (Sample((2, 3), (2, 3)), Sample((2, 1), (2,), grad_scale=0.5))
     grad_scale = Param(Float, 1.0, "Factor of the gradient.")
 
     def __init__(self, kind: str, output: str, gradient: str) -> None:
@@ -94,7 +95,7 @@ for _kind, _output, _gradient in (
     register(RegressionGradient(_kind))
 
 
-# ---- support vector machine -----------------------------------------------------------------------------------------
+# ---- support vector machine ---------------------------------------------------------------------
 
 
 class _SVMOutput(Operator):
@@ -119,6 +120,7 @@ class SVMOutput(_SVMOutput):
     name = "SVMOutput"
     inputs = ("data", "label")
     ignores_head_gradient = True
+    samples = (Sample((3, 4), (3,), integer=(1,), high=4), Sample((3, 2), (3,), integer=(1,), high=2, use_linear=True))
     alias = ((0, 0),)
 
     def infer_shape(self, p, inputs, outputs):
@@ -166,10 +168,10 @@ class SVMOutputGradient(_SVMOutput):
         return run
 
 
-# ---- losses given by the user ---------------------------------------------------------------------------------------
+# ---- losses given by the user -------------------------------------------------------------------
 
 
-class _MakeLoss(Identity):
+class _MakeLoss(Operator):
     grad_scale = Param(Float, 1.0, "Factor of the gradient.")
     valid_thresh = Param(Float, 0.0, "Numbers above this are valid.")
     normalization = Param(
@@ -180,7 +182,7 @@ class _MakeLoss(Identity):
 
 
 @register
-class MakeLoss(_MakeLoss):
+class MakeLoss(_MakeLoss, Identity):
     r"""Makes a loss of any value: :math:`y = x`, with the gradient :math:`\partial L / \partial x = grad\_scale / n`.
 
     The normalizer :math:`n` is 1, the batch size, or the number of :math:`x` above ``valid_thresh`` (1 if there is
@@ -189,6 +191,7 @@ class MakeLoss(_MakeLoss):
 
     name = "MakeLoss"
     ignores_head_gradient = True
+    samples = (Sample((2, 3)), Sample((2, 3), normalization="valid", grad_scale=2.0))
 
     def gradient(self, p, x, y, dy):
         return [apply("_backward_MakeLoss", x[0], **vars(p))]
@@ -199,10 +202,12 @@ class MakeLossGradient(_MakeLoss):
     """Gradient of MakeLoss, see there."""
 
     name = "_backward_MakeLoss"
-    alias = ()
 
     def unread_inputs(self, p):
         return () if p.normalization == "valid" else (0,)
+
+    def infer_shape(self, p, inputs, outputs):
+        return same_shape(inputs, outputs)
 
     def kernel(self, p, inputs, outputs, env):
         data, result = inputs[0], outputs[0]
@@ -228,6 +233,7 @@ class MakeLossSimple(Identity):
     aliases = ("_sparse_make_loss",)
     outputs = ("loss",)
     ignores_head_gradient = True
+    samples = (Sample((2, 3)),)
 
     def gradient(self, p, x, y, dy):
         return [apply("ones_like", x[0])]

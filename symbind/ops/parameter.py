@@ -131,7 +131,7 @@ class Param:
 
 
 class Params:
-    """The typed parameters of one node, as attributes."""
+    """The typed parameters of one node, as attributes. Equal exactly if all of them are, in type and value."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.__dict__.update(values)
@@ -139,13 +139,20 @@ class Params:
     def __getattr__(self, name: str) -> Any:  # for the type checker: attributes come from the declaration
         raise AttributeError(f"This operator has no parameter {name!r}")
 
-    def key(self) -> tuple[Any, ...]:
-        """A hashable value that two nodes share exactly if all their parameters are equal."""
+    # Names with two underscores cannot meet a parameter; there is one called ``key``.
+
+    def __key(self) -> tuple[Any, ...]:
         # NaN differs from itself; its text does not. The type keeps 1, 1.0 and True apart.
         return tuple(
             (name, type(value).__name__, repr(value) if isinstance(value, float) and math.isnan(value) else value)
             for name, value in sorted(self.__dict__.items())
         )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Params) and self.__key() == other.__key()
+
+    def __hash__(self) -> int:
+        return hash(self.__key())
 
     def __repr__(self) -> str:
         return f"Params({', '.join(f'{k}={v!r}' for k, v in self.__dict__.items())})"

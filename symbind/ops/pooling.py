@@ -188,7 +188,7 @@ class Pooling(_Pooling):
         Sample((1, 1, 5, 4), kernel=(3, 2), stride=(2, 1), pad=(1, 1), pool_type="avg", count_include_pad=False),
         Sample((2, 1, 5), kernel=(2,), stride=(2,), pool_type="avg", pooling_convention="full"),
         Sample((1, 2, 7), kernel=(3,), stride=(3,), pad=(2,), pool_type="avg", pooling_convention="full"),
-        Sample((1, 2, 7), kernel=(3,), stride=(3,), pad=(2,), pooling_convention="full", values={0: (0, 100)}),
+        Sample((1, 2, 5), kernel=(3,), stride=(3,), pad=(2,), pooling_convention="full", values={0: (0, 100)}),
         Sample((1, 1, 3, 4, 3), kernel=(2, 2, 2), pool_type="sum"),
         Sample((1, 1, 3, 4), kernel=(2, 2), pool_type="lp", p_value=2, low=0.5, high=1.5),
         Sample((1, 1, 3, 4), kernel=(2, 2), pool_type="lp", p_value=3, low=0.5, high=1.5),

@@ -193,7 +193,7 @@ class SoftminGradient(_Gradient):
     function = "softmin"
 
 
-# ---- softmax activation ---------------------------------------------------------------------------------------------
+# ---- softmax activation -------------------------------------------------------------------------
 
 
 class _SoftmaxActivation(Operator):

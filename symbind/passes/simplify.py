@@ -31,7 +31,7 @@ def simplify(outputs: Sequence[Entry]) -> list[Entry]:
             continue
         result = node if inputs == node.inputs else Node(op, node.name, node.attrs, inputs, params, node.serial)
         if not (op.random or op.mutated_inputs(params)):  # type: ignore[union-attr]
-            result = seen.setdefault((op.name, params.key(), inputs), result)  # type: ignore[union-attr]
+            result = seen.setdefault((op.name, params, inputs), result)  # type: ignore[union-attr]
         if result is not node:
             for i in range(node.num_outputs):
                 replacement[Entry(node, i)] = Entry(result, i)
