@@ -40,6 +40,10 @@ class _Attention(Operator):
 
     heads = Param(Int, doc="Number of heads")
 
+    @property
+    def gradient_name(self) -> str:
+        return f"_backward_{self.name.removeprefix('_contrib_')}"
+
     def parse(self, attrs, node_name=""):
         p = super().parse(attrs, node_name)
         if p.heads < 1:
@@ -50,10 +54,10 @@ class _Attention(Operator):
 class _AttentionGradient(_Attention):
     """Base of the gradients: head gradient and the operator's inputs come in, a gradient for each input goes out."""
 
-    def __init__(self, attention: _Scores | _Weighted) -> None:
-        self.attention = attention
+    def __init__(self, attention: _Attention, *samples: Sample) -> None:
         self.name = attention.gradient_name
         self.inputs = ("ograd", *attention.inputs)
+        self.samples = samples
 
     def num_outputs(self, p):
         return len(self.inputs) - 1
@@ -74,7 +78,6 @@ class _Scores(_Attention):
 
     def __init__(self, name: str, inputs: tuple[str, ...], parts: tuple[int, ...], *samples: Sample) -> None:
         self.name = f"_contrib_{name}"
-        self.gradient_name = f"_backward_{name}"
         self.inputs = inputs
         self.parts = parts
         self.samples = samples
@@ -82,7 +85,9 @@ class _Scores(_Attention):
     def infer_shape(self, p, inputs, outputs):
         if not all(map(is_known, inputs)):
             return inputs, outputs
-        measures = [_measure(*given, p.heads, parts) for *given, parts in zip(self.inputs, inputs, self.parts)]
+        measures = [
+            _measure(name, shape, p.heads, parts) for name, shape, parts in zip(self.inputs, inputs, self.parts)
+        ]
         (rows, *of_queries), (columns, *of_keys) = measures[0], measures[-1]
         if of_queries != of_keys:
             raise MXNetError(f"queries and keys differ in batch or width: {inputs}, with {p.heads} heads")
@@ -104,10 +109,14 @@ class _Scores(_Attention):
 class _ScoresGradient(_AttentionGradient):
     r"""Gradients of scores: :math:`dQ = dY\, K / \sqrt{D}`, :math:`dK = dY^T Q / \sqrt{D}`, and zero for values."""
 
+    def __init__(self, scores: _Scores, *samples: Sample) -> None:
+        super().__init__(scores, *samples)
+        self.scores = scores
+
     def kernel(self, p, inputs, outputs, env):
         ograd = inputs[0]
-        queries, keys = self.attention.queries_and_keys(p, inputs[1:])
-        to_queries, to_keys = self.attention.queries_and_keys(p, outputs)
+        queries, keys = self.scores.queries_and_keys(p, inputs[1:])
+        to_queries, to_keys = self.scores.queries_and_keys(p, outputs)
         scale = 1 / math.sqrt(queries.shape[2])
 
         def run() -> None:
@@ -130,7 +139,6 @@ class _Weighted(_Attention):
 
     def __init__(self, name: str, values: str, parts: int, *samples: Sample) -> None:
         self.name = f"_contrib_{name}"
-        self.gradient_name = f"_backward_{name}"
         self.inputs = (values, "attention")
         self.parts = parts
         self.samples = samples
@@ -159,9 +167,13 @@ class _Weighted(_Attention):
 class _WeightedGradient(_AttentionGradient):
     r"""Gradients of averaged values: :math:`dV = A^T dY`, :math:`dA = dY\, V^T`, zero for queries and keys."""
 
+    def __init__(self, weighted: _Weighted, *samples: Sample) -> None:
+        super().__init__(weighted, *samples)
+        self.parts = weighted.parts
+
     def kernel(self, p, inputs, outputs, env):
         _, interleaved, attention = inputs
-        parts = self.attention.parts
+        parts = self.parts
         (ograd,) = _parts(inputs[0], p.heads, 1)
         values = _parts(interleaved, p.heads, parts)[-1]
         to_interleaved, to_attention = outputs
@@ -177,19 +189,26 @@ class _WeightedGradient(_AttentionGradient):
 
 # ---- self-attention, and attention from a decoder to an encoder ----------------------------------------------------
 
-for _scores in (
-    _Scores("interleaved_matmul_selfatt_qk", ("queries_keys_values",), (3,), Sample((3, 2, 12), heads=2)),
-    _Scores("interleaved_matmul_encdec_qk", ("queries", "keys_values"), (1, 2), Sample((3, 2, 4), (4, 2, 8), heads=2)),
-):
-    register(_scores)
-    register(_ScoresGradient(_scores))
+_self_scores = _Scores("interleaved_matmul_selfatt_qk", ("queries_keys_values",), (3,), Sample((3, 2, 12), heads=2))
+_other_scores = _Scores(
+    "interleaved_matmul_encdec_qk", ("queries", "keys_values"), (1, 2), Sample((3, 2, 4), (4, 2, 8), heads=2)
+)
+_self_weighted = _Weighted(
+    "interleaved_matmul_selfatt_valatt", "queries_keys_values", 3, Sample((3, 1, 12), (2, 3, 3), heads=2)
+)
+_other_weighted = _Weighted("interleaved_matmul_encdec_valatt", "keys_values", 2, Sample((4, 1, 8), (2, 3, 4), heads=2))
 
-for _weighted in (
-    _Weighted("interleaved_matmul_selfatt_valatt", "queries_keys_values", 3, Sample((3, 1, 12), (2, 3, 3), heads=2)),
-    _Weighted("interleaved_matmul_encdec_valatt", "keys_values", 2, Sample((4, 1, 8), (2, 3, 4), heads=2)),
+for _operator in (
+    _self_scores,
+    _ScoresGradient(_self_scores, Sample((4, 3, 3), (3, 2, 12), heads=2)),
+    _other_scores,
+    _ScoresGradient(_other_scores, Sample((4, 3, 4), (3, 2, 4), (4, 2, 8), heads=2)),
+    _self_weighted,
+    _WeightedGradient(_self_weighted, Sample((3, 1, 4), (3, 1, 12), (2, 3, 3), heads=2)),
+    _other_weighted,
+    _WeightedGradient(_other_weighted, Sample((3, 1, 4), (4, 1, 8), (2, 3, 4), heads=2)),
 ):
-    register(_weighted)
-    register(_WeightedGradient(_weighted))
+    register(_operator)
 
 
 # ---- scaling -------------------------------------------------------------------------------------------------------

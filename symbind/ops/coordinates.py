@@ -176,6 +176,7 @@ class RavelMultiIndex(Operator):
     """
 
     name = "_ravel_multi_index"
+    samples = (Sample((2, 3), integer=(0,), high=3, shape=(3, 4)),)
     aliases = ("ravel_multi_index",)
     shape = Param(Optional(Shape), None, "Shape of the array, n numbers")
     zero_gradient = True
@@ -203,6 +204,7 @@ class UnravelIndex(Operator):
     """
 
     name = "_unravel_index"
+    samples = (Sample((5,), integer=(0,), high=12, shape=(3, 4)),)
     aliases = ("unravel_index",)
     shape = Param(Optional(Shape), None, "Shape of the array, n numbers")
     zero_gradient = True

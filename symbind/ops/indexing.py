@@ -370,6 +370,7 @@ class OneHot(Operator):
     off_value = Param(Float, 0.0, "Number elsewhere")
     dtype = Param(DType, torch.float32, "Element type of the output")
     zero_gradient = True
+    samples = (Sample((2, 2), integer=(0,), high=3, depth=3),)
 
     def infer_shape(self, p, inputs, outputs):
         indices, out = inputs[0], outputs[0]

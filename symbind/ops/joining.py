@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
 
 import torch
 
@@ -74,7 +74,7 @@ class Concat(_Joining):
     """The inputs one behind the other along axis ``dim``; their shapes agree in every other dimension."""
 
     name = "Concat"
-    aliases = ("concat", "_sparse_concat")
+    aliases: Sequence[str] = ("concat", "_sparse_concat")
     variadic = "num_args"
     samples = (Sample((2, 3), (2, 1), num_args=2), Sample((2, 2), (1, 2), (3, 2), num_args=3, dim=0))
 
@@ -169,7 +169,7 @@ class SliceChannel(Operator):
     name = "SliceChannel"
     aliases = ("split",)
     # In the table by hand: as a class attribute it would hide the method of the same name.
-    parameters: ClassVar[dict[str, Param]] = {"num_outputs": Param(Int, doc="Number of parts")}
+    parameters = {"num_outputs": Param(Int, doc="Number of parts")}
     axis = Param(Int, 1, "Axis that is cut")
     squeeze_axis = Param(Bool, False, "Drop the axis, which is then of length 1 in every part")
     samples = (Sample((2, 4), num_outputs=2), Sample((2, 3), num_outputs=3, axis=-1, squeeze_axis=True))
@@ -192,13 +192,13 @@ class SliceChannel(Operator):
         part = None
         for out in outputs:
             part = merge(part, out)
-        if data is None and part is None:
-            return inputs, outputs
-        rank = len(data) if data is not None else len(part) + p.squeeze_axis
-        axis = normalize_axis(p.axis, rank)
-        if p.squeeze_axis:
-            part = _inserted(part, axis)
+        if data is None:
+            if part is None:
+                return inputs, outputs
+            data = (0,) * (len(part) + p.squeeze_axis)
+        axis = normalize_axis(p.axis, len(data))
         if part is not None:
+            part = _inserted(part, axis) if p.squeeze_axis else part
             data = merge(data, _with(part, axis, part[axis] * p.num_outputs))
         length = data[axis]
         if p.squeeze_axis and length not in (0, p.num_outputs):

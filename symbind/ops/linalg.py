@@ -158,7 +158,7 @@ class Gemm2(_Gemm):
     )
 
     def gradient(self, p, x, y, dy):
-        return self.gradients_of_product(p, *x, dy[0])
+        return self.gradients_of_product(p, x[0], x[1], dy[0])
 
 
 @register

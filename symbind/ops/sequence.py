@@ -6,6 +6,7 @@ the full length T; with it a further input of shape (N,) holds the lengths, of a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -22,7 +23,7 @@ __all__: list[str] = []
 class _Sequences(Operator):
     """What the operators share: the lengths as an optional input, and the axis of time."""
 
-    inputs = ("data", "sequence_length")
+    inputs: Sequence[str] = ("data", "sequence_length")
     use_sequence_length = Param(Bool, False, "Take the lengths from the input sequence_length")
 
     def parse(self, attrs, node_name=""):

@@ -437,6 +437,9 @@ class _ShapeNumbers(Operator):
     def infer_dtype(self, p, inputs, outputs):
         return inputs, [torch.int64]
 
+    def numbers(self, shape) -> list[int]:
+        raise NotImplementedError
+
     def kernel(self, p, inputs, outputs, env):
         numbers = torch.tensor(self.numbers(inputs[0].shape), device=env.device)
         return partial(outputs[0].copy_, numbers)

@@ -46,11 +46,9 @@ class _Pasting(Operator):
 
     def __init__(self, slicing: _Slicing, *samples: Sample) -> None:
         self.name = f"_backward_{slicing.name}"
+        self.parameters = slicing.parameters
         self.slicing = slicing
         self.samples = samples
-
-    def parse(self, attrs, node_name=""):
-        return self.slicing.parse(attrs, node_name)
 
     def input_names(self, p):
         return ["ograd", *self.slicing.input_names(p)]

@@ -42,11 +42,9 @@ class _SumOfCopies(Operator):
 
     def __init__(self, copies: _Copies, *samples: Sample) -> None:
         self.name = f"_backward_{copies.name}"
+        self.parameters = copies.parameters
         self.copies = copies
         self.samples = samples
-
-    def parse(self, attrs, node_name=""):
-        return self.copies.parse(attrs, node_name)
 
     def infer_shape(self, p, inputs, outputs):
         data = merge(inputs[1], outputs[0])
