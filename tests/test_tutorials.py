@@ -16,7 +16,7 @@ def fresh_names():
         yield
 
 
-# ---- "Symbol and Automatic Differentiation" ---------------------------------------------------------------------------
+# ---- "Symbol and Automatic Differentiation" -----------------------------------------------------
 
 
 def test_founding_page_network():
@@ -59,7 +59,7 @@ def test_founding_page_composition(compose):
     assert mx.outputs(net) == ["fc1_output"]
 
 
-# ---- R unit tests of symbols ------------------------------------------------------------------------------------------
+# ---- R unit tests of symbols --------------------------------------------------------------------
 
 
 def two_layer_nets():
@@ -136,7 +136,7 @@ def test_r_concat():
     assert mx.arguments(both) == ["data1", "data2"]
 
 
-# ---- symbol.md ----------------------------------------------------------------------------------------------------------
+# ---- symbol.md ----------------------------------------------------------------------------------
 
 
 def test_symbol_md_basic_composition():
@@ -271,7 +271,7 @@ def test_symbol_md_variable_sharing():
     assert (ex.outputs[0].asnumpy() == 6).all()
 
 
-# ---- linear-regression.md -----------------------------------------------------------------------------------------------
+# ---- linear-regression.md -----------------------------------------------------------------------
 
 
 def test_linear_regression_md(caplog):
@@ -304,7 +304,7 @@ def test_linear_regression_md(caplog):
     assert re.search(r"Epoch\[19\] Validation-mse=\d\.\d{6}", caplog.text)
 
 
-# ---- custom loss ----------------------------------------------------------------------------------------------------------
+# ---- custom loss --------------------------------------------------------------------------------
 
 
 def house_like_data():

@@ -49,14 +49,11 @@ class AttrScope:
     """
 
     def __init__(self, **attributes: str) -> None:
-        for value in attributes.values():
-            if not isinstance(value, str):
-                raise ValueError("Attributes need to be string")
-        self._attributes = attributes
+        self._attributes = _checked(attributes)
 
     def get(self, attr: Mapping[str, str] | None) -> dict[str, str]:
         """This scope's attributes overridden by ``attr``."""
-        return {**self._attributes, **(attr or {})}
+        return {**self._attributes, **_checked(attr or {})}
 
     def __enter__(self) -> AttrScope:
         _current.stack.append({**_current.stack[-1], **self._attributes})
@@ -68,7 +65,14 @@ class AttrScope:
 
 def current_attributes(attr: Mapping[str, str] | None = None) -> dict[str, str]:
     """The attributes of all scopes in force in this thread, overridden by ``attr``."""
-    return {**_current.stack[-1], **(attr or {})}
+    return {**_current.stack[-1], **_checked(attr or {})}
+
+
+def _checked(attributes: Mapping[str, str]) -> Mapping[str, str]:
+    for key, value in attributes.items():
+        if not isinstance(value, str):
+            raise ValueError(f"Attributes need to be string: {key} is {value!r}")
+    return attributes
 
 
 @contextmanager

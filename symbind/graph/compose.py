@@ -80,6 +80,10 @@ def apply_operator(
         if entry is None:
             variable_attrs = {**stored, **op.variable_attrs(params, key)}
             entry = Entry(Node(None, f"{name}_{key}" if name else key, variable_attrs))
+        elif entry.node.is_variable:
+            # The operator's advice on initialization reaches variables that the user made, too.
+            for advice, value in op.variable_attrs(params, key).items():
+                entry.node.attrs.setdefault(advice, value)
         entries.append(entry)
     for position in op.auxiliary_inputs(params):
         if not entries[position].node.is_variable:
@@ -128,7 +132,7 @@ def substitute(
         inputs = tuple(translate(e) for e in node.inputs)
         name = rename[1] if rename is not None and node is rename[0] else node.name
         if name != node.name or inputs != node.inputs:
-            copies[node] = Node(node.op, name, dict(node.attrs), inputs, node.params)
+            copies[node] = Node(node.op, name, dict(node.attrs), inputs, node.params, versions=node.versions)
     return [translate(e) for e in heads]
 
 

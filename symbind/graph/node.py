@@ -21,9 +21,11 @@ class Node:
 
     ``serial`` counts nodes as they are made; sorting by it is a topological order, and the one in which programs run.
     A rewritten copy of a node keeps the original's place by taking over its serial.
+
+    ``versions`` is only set on nodes that come from a file: what it says of how often each input had been updated.
     """
 
-    __slots__ = ("__weakref__", "attrs", "inputs", "name", "op", "params", "serial")
+    __slots__ = ("__weakref__", "attrs", "inputs", "name", "op", "params", "serial", "versions")
 
     def __init__(
         self,
@@ -33,12 +35,14 @@ class Node:
         inputs: Sequence[Entry] = (),
         params: Any = None,
         serial: float | None = None,
+        versions: Sequence[int] | None = None,
     ) -> None:
         self.op = op
         self.name = name
         self.attrs = {} if attrs is None else attrs
         self.inputs = tuple(inputs)
         self.serial: float = next(_serials) if serial is None else serial
+        self.versions = versions
         # Parsed once; a copy of a node passes its own along.
         self.params = op.parse(self.attrs, name) if op is not None and params is None else params
 

@@ -64,11 +64,16 @@ def _without_bypassed(heads: Sequence[Entry]) -> Sequence[Entry]:
 def _versions(order: Iterable[Node]) -> tuple[list[list[int]], Counter[Node]]:
     """How often each variable had been updated by an operator when each node read it, and in the end.
 
-    A use as an auxiliary state counts as an update, so the first such use is recorded as version 1.
+    A use as an auxiliary state counts as an update, so the first such use is recorded as version 1. A node that was
+    loaded keeps what its file said.
     """
     count: Counter[Node] = Counter()
     per_node = []
     for node in order:
+        if node.versions is not None:
+            per_node.append(list(node.versions))
+            count.update({source: max(0, v - count[source]) for (source, _), v in zip(node.inputs, node.versions)})
+            continue
         auxiliary = set(node.auxiliary_inputs)
         row = []
         for i, (source, _) in enumerate(node.inputs):
@@ -254,4 +259,5 @@ def _make_node(item: SavedNode, inputs: list[Entry], version: int) -> Node:
     for i in op.auxiliary_inputs(params):
         if not inputs[i].node.is_variable:
             raise MXNetError(f"auxiliary state {wanted[i]} must be a variable")
-    return Node(op, item.name, attrs, inputs, params)
+    versions = [row[2] if len(row) == 3 else 0 for row in item.inputs] + [0] * (len(inputs) - len(item.inputs))
+    return Node(op, item.name, attrs, inputs, params, versions=versions)

@@ -49,8 +49,7 @@ def linspace(
     start: float, stop: float, num: int, endpoint: bool = True, name: str | None = None, dtype: Any = None
 ) -> Symbol:
     """``num`` numbers spaced evenly from ``start`` to ``stop``."""
-    step = (stop - start) / max(num - 1 if endpoint else num, 1)
-    return _create("_arange", start=start, stop=start + step * (num - 0.5), step=step, name=name, dtype=dtype)
+    return _create("_linspace", start=start, stop=stop, num=num, endpoint=endpoint, name=name, dtype=dtype)
 
 
 def eye(N: int, M: int = 0, k: int = 0, dtype: Any = None, **kwargs: Any) -> Symbol:

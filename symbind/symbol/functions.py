@@ -38,12 +38,17 @@ def install(package: ModuleType) -> None:
     """Fill the package's namespaces, and give Symbol the operators that are its methods."""
     fill_namespaces(package, make_function)
     for name in FLUENT:
-        if registry.is_registered(name):
-            operator: Any = registry.find(name)
-            setattr(Symbol, name, _method(operator, name))
-    if registry.is_registered("cast"):
-        cast: Any = registry.find("cast")
-        Symbol.astype = _method(cast, "cast")  # type: ignore[attr-defined]
+        setattr(Symbol, name, _method(registry.find(name), name))  # type: ignore[arg-type]
+    Symbol.astype = _method(registry.find("cast"), "cast")  # type: ignore[attr-defined,arg-type]
+
+    squeeze = make_function(registry.find("squeeze"), "squeeze")  # type: ignore[arg-type]
+
+    def squeeze_method(self: Symbol, axis: Any = None, **kwargs: Any) -> Symbol:
+        """All axes of length 1 removed, or those named."""
+        # Unlike other methods this one has always written its default into the graph.
+        return squeeze(self, axis="None" if axis is None else axis, **kwargs)
+
+    Symbol.squeeze = squeeze_method  # type: ignore[attr-defined]
 
 
 def _method(operator: Operator, spelling: str) -> Callable[..., Symbol]:

@@ -22,7 +22,7 @@ def fc(data, name, **kwargs):
     return mx.sym.FullyConnected(data, num_hidden=4, name=name, **kwargs)
 
 
-# ---- composition ------------------------------------------------------------------------------------------------------
+# ---- composition --------------------------------------------------------------------------------
 
 
 @given(st.lists(st.sampled_from(["fc", "add", "exp"]), min_size=1, max_size=8), st.integers(0, 7))
@@ -74,7 +74,7 @@ def test_copies_are_independent():
     assert pickle.loads(pickle.dumps(net)).tojson() == net.tojson()
 
 
-# ---- names --------------------------------------------------------------------------------------------------------------
+# ---- names --------------------------------------------------------------------------------------
 
 
 def test_automatic_names_follow_the_spelling_called():
@@ -106,7 +106,7 @@ def test_scopes_and_names_are_thread_local():
     assert seen == [("exp0", None, "cpu(0)")]
 
 
-# ---- attributes -----------------------------------------------------------------------------------------------------------
+# ---- attributes ---------------------------------------------------------------------------------
 
 
 def test_attribute_scopes_nest_and_explicit_wins():
@@ -145,7 +145,7 @@ def test_variable_keywords():
         v._set_attr(a=1)
 
 
-# ---- listings -------------------------------------------------------------------------------------------------------------
+# ---- listings -----------------------------------------------------------------------------------
 
 
 def test_outputs_by_position_name_and_slice():

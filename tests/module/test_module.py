@@ -51,7 +51,7 @@ def same(a, b):
     return set(a) == set(b) and all((a[k].asnumpy() == b[k].asnumpy()).all() for k in a)
 
 
-# ---- training -----------------------------------------------------------------------------------------------------------
+# ---- training -----------------------------------------------------------------------------------
 
 
 def test_fit_learns_logs_and_predicts(caplog):
@@ -154,7 +154,7 @@ def test_prediction_from_arrays_iterators_and_bare_batches():
     assert len(module.predict(mx.io.NDArrayIter(X[:50], y[:50], 50), always_output_list=True)) == 1
 
 
-# ---- mistakes -------------------------------------------------------------------------------------------------------------
+# ---- mistakes -----------------------------------------------------------------------------------
 
 
 def test_mistakes_are_named():
@@ -194,7 +194,7 @@ def test_a_second_bind_is_ignored(caplog):
     assert "Already bound, ignoring bind()" in caplog.text
 
 
-# ---- checkpoints -----------------------------------------------------------------------------------------------------------
+# ---- checkpoints --------------------------------------------------------------------------------
 
 
 def test_checkpoint_files_and_logs(tmp_path, caplog):

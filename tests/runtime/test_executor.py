@@ -22,7 +22,7 @@ def filled(executor, seed=0):
     return executor
 
 
-# ---- binding ----------------------------------------------------------------------------------------------------------
+# ---- binding ------------------------------------------------------------------------------------
 
 
 def test_simple_bind_allocates_zeros_in_list_order():
@@ -74,7 +74,7 @@ def test_a_gpu_that_is_not_there_is_refused_clearly():
         small_net().simple_bind(mx.gpu(0), data=(4, 5))
 
 
-# ---- running ------------------------------------------------------------------------------------------------------------
+# ---- running ------------------------------------------------------------------------------------
 
 
 def reference(arrays, head):
@@ -206,7 +206,7 @@ def test_second_derivative_of_a_gradient_symbol():
     np.testing.assert_allclose(result.asnumpy(), expected, rtol=1e-12)
 
 
-# ---- other shapes and parameters -------------------------------------------------------------------------------------------
+# ---- other shapes and parameters ----------------------------------------------------------------
 
 
 def test_reshape_shares_parameters():
@@ -234,7 +234,7 @@ def test_copy_params_from():
     ex.copy_params_from({"zz": mx.nd.ones((1,))}, allow_extra_params=True)
 
 
-# ---- looking inside ----------------------------------------------------------------------------------------------------------
+# ---- looking inside -----------------------------------------------------------------------------
 
 
 def test_monitor_sees_every_node_and_can_be_removed():
