@@ -43,16 +43,12 @@ class BroadcastPair(Operator):
         Raises MXNetError if neither of two different sizes is 1, or the types differ.
         """
 
-    @property
-    def is_differentiable(self) -> bool:
-        return not self.zero_gradient
-
     def infer_shape(self, p, inputs, outputs):
         return inputs, [broadcast(*inputs)]
 
     def gradient(self, p, x, y, dy):
         if self.function.gradient is None:
-            return [ZERO, ZERO]
+            return super().gradient(p, x, y, dy)
         left, right = x
         gradients = self.function.gradient(_combine, left, right, y[0], dy[0])
         return [apply("_sum_to_shape_like", g, operand) for g, operand in zip(gradients, x)]

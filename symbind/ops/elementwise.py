@@ -14,7 +14,7 @@ import torch
 
 from ..graph.symbol import Symbol, apply
 from .kernels import KernelBuilder, direct, through_float64
-from .operator import ZERO, Kernel, Operator, Sample, register
+from .operator import Kernel, Operator, Sample, register
 from .parameter import Int, Param
 from .shapes import same_shape
 
@@ -142,16 +142,12 @@ class Elementwise(Operator):
         Raises MXNetError if the shapes or types differ.
         """
 
-    @property
-    def is_differentiable(self) -> bool:
-        return not self.zero_gradient
-
     def infer_shape(self, p, inputs, outputs):
         return same_shape(inputs, outputs)
 
     def gradient(self, p, x, y, dy):
         if self.function.gradient is None:
-            return [ZERO, ZERO]
+            return super().gradient(p, x, y, dy)
         left, right = x
         return self.function.gradient(_combine, left, right, y[0], dy[0])
 

@@ -230,7 +230,7 @@ class Operator:
     @property
     def is_differentiable(self) -> bool:
         """Whether a gradient other than zero is declared."""
-        return type(self).gradient is not Operator.gradient
+        return not self.zero_gradient and type(self).gradient is not Operator.gradient
 
     # ---- the torch engine --------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import torch
 from ..graph.symbol import Symbol, apply
 from .elementwise import PAIR_FUNCTIONS
 from .kernels import scalar_like
-from .operator import ZERO, Operator, Sample, register
+from .operator import Operator, Sample, register
 from .parameter import Bool, Float, Param
 from .shapes import same_shape
 
@@ -44,17 +44,13 @@ class ScalarOperator(Operator):
         self.zero_gradient = gradient is None
         array, number = self.function.ranges[:: -1 if reverse else 1]
         self.samples = tuple(Sample((2, 3), values={0: array}, scalar=n) for n in (number[1], number[1] * 0.75))
-        operands = ("`scalar`", "`data`") if reverse else ("`data`", "`scalar`")
+        operands = ("``scalar``", "``data``") if reverse else ("``data``", "``scalar``")
         self.__doc__ = f""":math:`{self.function.formula}` number by number, of :math:`l` = {operands[0]} and
         :math:`r` = {operands[1]}; shape and type are those of ``data``.
 
         An array of whole numbers meets the whole part of the scalar. With ``is_int=False`` it is computed in float64
         instead, and so is the output. Statements in brackets are 1 where they hold and 0 elsewhere.
         """
-
-    @property
-    def is_differentiable(self) -> bool:
-        return not self.zero_gradient
 
     def infer_shape(self, p, inputs, outputs):
         return same_shape(inputs, outputs)
@@ -67,7 +63,9 @@ class ScalarOperator(Operator):
         return inputs, [outputs[0] if data is None else torch.float64]
 
     def gradient(self, p, x, y, dy):
-        return [ZERO] if self.rule is None else [self.rule(p.scalar, x[0], y[0], dy[0])]
+        if self.rule is None:
+            return super().gradient(p, x, y, dy)
+        return [self.rule(p.scalar, x[0], y[0], dy[0])]
 
     def kernel(self, p, inputs, outputs, env):
         data, out = inputs[0], outputs[0]

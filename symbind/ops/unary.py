@@ -53,15 +53,13 @@ class Unary(Operator):
         Shape and type are those of ``data``; whole numbers are computed in double precision and cut.
         """
 
-    @property
-    def is_differentiable(self) -> bool:
-        return not self.zero_gradient
-
     def infer_shape(self, p, inputs, outputs):
         return same_shape(inputs, outputs)
 
     def gradient(self, p, x, y, dy):
-        return [ZERO] if self.rule is None else [self.rule(x[0], y[0], dy[0])]
+        if self.rule is None:
+            return super().gradient(p, x, y, dy)
+        return [self.rule(x[0], y[0], dy[0])]
 
     def kernel(self, p, inputs, outputs, env):
         return self.build(inputs[0], outputs[0])
