@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from .operator import MaybeShape, Operator, register
 from .parameter import Params
@@ -17,7 +16,7 @@ class ConvertLayout(Operator):
     """The same values in another memory layout, :math:`y = x`.
 
     Put in by the layout pass between kernels that want an array differently; the engine that owns the layouts
-    provides the kernel. Never part of a saved graph.
+    provides the kernel. Never part of a saved graph, and put in after the gradient is built.
     """
 
     name = "_convert_layout"
@@ -26,6 +25,3 @@ class ConvertLayout(Operator):
         self, p: Params, inputs: list[MaybeShape], outputs: list[MaybeShape]
     ) -> tuple[Sequence[MaybeShape], Sequence[MaybeShape]]:
         return same_shape(inputs, outputs)
-
-    def gradient(self, p: Params, x: Sequence[Any], y: Sequence[Any], dy: Sequence[Any]) -> Sequence[Any]:
-        return [dy[0]]
