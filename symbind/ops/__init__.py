@@ -9,6 +9,7 @@ from . import (
     attention,
     batch_norm,
     broadcast,
+    columns,
     conversion,
     convolution,
     coordinates,
@@ -18,6 +19,7 @@ from . import (
     elementwise,
     fully_connected,
     gradient_control,
+    histogram,
     indexing,
     joining,
     linalg,
@@ -36,4 +38,5 @@ from . import (
     sorting,
     tiling,
     unary,
+    upsampling,
 )

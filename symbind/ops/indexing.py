@@ -353,6 +353,33 @@ class BatchTake(Operator):
         return run
 
 
+@register
+class FillElement(Operator):
+    """``lhs`` with one element of each row replaced: :math:`y_{i,rhs_i} = mhs_i`, indices outside replacing nothing."""
+
+    name = "fill_element_0index"
+    inputs = ("lhs", "mhs", "rhs")
+    inplace = ((0, 0),)
+
+    def infer_shape(self, p, inputs, outputs):
+        lhs = merge(inputs[0], outputs[0])
+        if lhs is None:
+            return inputs, outputs
+        if len(lhs) != 2:
+            raise MXNetError(f"fill_element_0index needs a matrix, not {lhs}")
+        rows = merge(merge(inputs[1], inputs[2]), lhs[:1])
+        return [(*rows, lhs[1]), rows, rows], [(*rows, lhs[1])]
+
+    def kernel(self, p, inputs, outputs, env):
+        (lhs, values, index), out = inputs, outputs[0]
+        columns = torch.arange(lhs.shape[1], device=env.device)
+
+        def run() -> None:
+            torch.where(index.long().unsqueeze(1) == columns, values.unsqueeze(1), lhs, out=out)
+
+        return run
+
+
 # ---- one_hot and where ---------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""Matrix products: of two arrays along one axis of each, and of matrices in batches."""
+"""Matrix products: of two arrays along one axis of each, of matrices in batches, and of columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Operator, Sample, register
-from .parameter import Bool, Enum, Optional, Param
+from .parameter import Bool, Enum, Int, Optional, Param
 from .shapes import merge, product
 
 __all__: list[str] = []
@@ -230,3 +230,37 @@ class BatchDot(Operator):
         lhs = lhs.transpose(1, 2) if p.transpose_a else lhs
         rhs = rhs.transpose(1, 2) if p.transpose_b else rhs
         return partial(torch.bmm, lhs, rhs, out=out)
+
+
+# ---- khatri_rao ----------------------------------------------------------------------------------------------------
+
+
+@register
+class KhatriRao(Operator):
+    r"""Column by column Kronecker products of matrices: (m, n), (k, n), … → (mk⋯, n).
+
+    :math:`y_{ik+j,c} = a_{ic} b_{jc}` for two; with more, the product of the first ones takes the place of a.
+    """
+
+    name = "khatri_rao"
+    variadic = "num_args"
+    num_args = Param(Int, doc="Number of matrices")
+
+    def infer_shape(self, p, inputs, outputs):
+        columns = 0
+        for shape in (*inputs, *outputs):
+            if shape is not None:
+                _, columns = merge(shape, (0, columns))
+        if any(shape is None for shape in inputs):
+            return inputs, outputs
+        rows = product(shape[0] for shape in inputs)
+        return [(shape[0], columns) for shape in inputs], [merge((rows, columns), outputs[0])]
+
+    def kernel(self, p, inputs, outputs, env):
+        def run() -> None:
+            total = inputs[0]
+            for matrix in inputs[1:]:
+                total = (total.unsqueeze(1) * matrix).flatten(0, 1)
+            outputs[0].copy_(total)
+
+        return run

@@ -101,6 +101,14 @@ def test_pick_outside_and_errors():
         infer("batch_take", [(2, 3), (3,)])
 
 
+def test_fill_element():
+    rows = np.zeros((3, 2))
+    assert call("fill_element_0index", rows, [7, 8, 9], [1, 5, 0]).tolist() == [[0, 7], [0, 0], [9, 0]]
+    assert infer("fill_element_0index", [(0, 2), (3,), None]) == ([(3, 2), (3,), (3,)], [(3, 2)])
+    with pytest.raises(MXNetError):
+        infer("fill_element_0index", [(3, 2), (2,), None])
+
+
 def test_gather_nd_and_scatter_nd():
     indices = np.array([[0, 1, -1], [2, 0, -3]])
     np.testing.assert_array_equal(call("gather_nd", X, indices), X[tuple(indices)])

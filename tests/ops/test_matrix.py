@@ -64,3 +64,12 @@ def test_products_keep_the_type(dtype):
     result = call("dot", lhs, rhs)
     assert result.dtype == dtype
     np.testing.assert_allclose(result, lhs.astype("float64") @ rhs, atol=1e-2)
+
+
+def test_khatri_rao():
+    a, b, c = array(2, 3), array(4, 3), array(2, 3)
+    columns = [np.kron(np.kron(a[:, i], b[:, i]), c[:, i]) for i in range(3)]
+    np.testing.assert_allclose(call("khatri_rao", a, b, c), np.stack(columns, 1), atol=1e-12)
+    assert infer("khatri_rao", [(2, 0), (4, 3)]) == ([(2, 3), (4, 3)], [(8, 3)])
+    with pytest.raises(MXNetError):
+        infer("khatri_rao", [(2, 3), (4, 4)])
