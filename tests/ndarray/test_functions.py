@@ -129,7 +129,7 @@ class Step(Operator):
     inplace = ((0, 0),)
 
     def infer_shape(self, p, inputs, outputs):
-        return inputs, [inputs[0]]
+        return [inputs[0], inputs[0], (1,)], [inputs[0]]
 
     def mutated_inputs(self, p):
         return (2,)
@@ -154,6 +154,19 @@ def test_operators_may_update_inputs():
     assert state.asnumpy().tolist() == [2]
 
 
+def test_shapes_that_an_operator_infers_for_its_inputs_are_checked():
+    with pytest.raises(mx.MXNetError, match=r"operator step.*gradient=\(3,\).*Shape inconsistent"):
+        run(Step(), [nd.ones((2,)), nd.ones((3,)), nd.zeros((1,))], {})
+
+
+def test_inputs_on_two_devices():
+    elsewhere = nd.NDArray(torch.empty(2, device="meta"))
+    with pytest.raises(mx.MXNetError, match="elemwise_add: inputs are on"):
+        nd.elemwise_add(nd.ones((2,)), elsewhere)
+    with pytest.raises(mx.MXNetError, match="add are on cpu and meta"):
+        nd.ones((2,)) + elsewhere
+
+
 # ---- refusals ----------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +179,7 @@ def test_operators_may_update_inputs():
         (lambda x: nd.FullyConnected(x, nd.ones((4, 3), dtype="float64"), num_hidden=4, no_bias=True), mx.MXNetError,
          "at 1-th input: expected float32, got float64"),
         (lambda x: nd.FullyConnected(x, nd.ones((4, 3)), no_bias=True), mx.MXNetError, "num_hidden"),
+        (lambda x: nd.FullyConnected(x, nd.ones((4, 3)), nd.ones((5,)), num_hidden=4), mx.MXNetError, r"bias=\(5,\).*inferred"),
         (lambda x: nd.elemwise_add(x, nd.ones((3, 2))), mx.MXNetError, r"lhs=\(2, 3\).*rhs=\(3, 2\)"),
         (lambda x: nd.elemwise_add(x), mx.MXNetError, "expects 2 inputs"),
         (lambda x: nd.sum(x, foo=1), mx.MXNetError, "'foo'"),
