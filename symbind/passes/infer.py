@@ -124,7 +124,7 @@ def _dtype_text(dtype: torch.dtype | None) -> str:
     return "?" if dtype is None else name_of(dtype)
 
 
-# ---- what variables say of themselves -----------------------------------------------------------------------------
+# ---- what variables say of themselves -----------------------------------------------------------
 
 
 def variable_shape(node: Node) -> Shape | None:
@@ -160,7 +160,7 @@ def merge_given(node: Node, given: Shape | None, declared: Shape | None) -> Shap
     return tuple(g or d for g, d in zip(given, declared))
 
 
-# ---- the methods of Symbol ------------------------------------------------------------------------------------------
+# ---- the methods of Symbol ----------------------------------------------------------------------
 
 
 def listed_shapes(

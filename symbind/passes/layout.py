@@ -86,7 +86,11 @@ def arrange(
         chosen = engine.implement(node, values, made)
         if chosen is None:
             chosen = fallback(node, _shared_layout(node, values, made))
-        wanted = [in_layout(e, layout, node.serial - 0.5) for e, layout in zip(inputs, chosen.input_layouts)]
+        unread = node.op.unread_inputs(node.params)  # type: ignore[union-attr]
+        wanted = [
+            e if i in unread else in_layout(e, layout, node.serial - 0.5)
+            for i, (e, layout) in enumerate(zip(inputs, chosen.input_layouts))
+        ]
         copy = node
         if tuple(wanted) != node.inputs:
             copy = Node(node.op, node.name, node.attrs, wanted, node.params, node.serial)

@@ -121,7 +121,7 @@ class _Planner:
         self.inplace_of, self.workspace_of = inplace_of, workspace_of
         self.gradient_targets = {store.target for store in gradients}
         self.group_of: dict[Entry, _Group] = {}
-        self.last_use = {entry: step for step, node in enumerate(self.nodes) for entry in node.inputs}
+        self.last_use = self._last_uses()
 
     def plan(self) -> Plan:
         pinned, copies = self._choose_direct_writes()
@@ -143,6 +143,16 @@ class _Planner:
         unshared += sum(lifetime.size for lifetime in scratch.values())
         bound = live_bytes_bound(buffers)
         return Plan(forward, backward, places, allocation.total, bound, unshared, workspaces, buffers)
+
+    def _last_uses(self) -> dict[Entry, int]:
+        """The last step that reads each value. An input wanted for its shape alone is not read."""
+        last: dict[Entry, int] = {}
+        for step, node in enumerate(self.nodes):
+            unread = node.op.unread_inputs(node.params)  # type: ignore[union-attr]
+            for i, entry in enumerate(node.inputs):
+                if i not in unread:
+                    last[entry] = step
+        return last
 
     def _alias_root(self, entry: Entry) -> Entry:
         """The value whose memory ``entry`` is by declaration."""
@@ -202,7 +212,7 @@ class _Planner:
         if group.kept is not None or group.last > step:
             return False
         # Another operand in the same memory would change under the kernel's hands.
-        if sum(self.group_of[other] is group for other in node.inputs) > 1:
+        if sum(self.group_of.get(other) is group for other in node.inputs) > 1:
             return False
         if self.num_bytes(source) != self.num_bytes(output) or not self.same_type(source, output):
             return False

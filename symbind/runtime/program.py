@@ -68,20 +68,27 @@ class Program:
         self.backward = {mode: [i.call for i in listed] for mode, listed in self.instructions["backward"].items()}
 
     def array(self, entry: Entry) -> torch.Tensor:
-        """The array that holds ``entry`` when its step has run (later steps may reuse the memory)."""
+        """The array that holds ``entry`` when its step has run (later steps may reuse the memory).
+
+        A value in a layout of its own comes as a flat array of all the bytes that the layout takes.
+        """
         found = self._arrays.get(entry)
         if found is None:
-            shape, dtype = self._shapes[entry.node][entry.index], self._dtypes[entry.node][entry.index]
             layout = self._layouts.get(entry)
-            if layout is not None:
-                shape = (layout.nbytes // dtype.itemsize,)
-            place = Kept(entry.node) if entry.node.is_variable else self.plan.places[entry]
-            if isinstance(place, InArena):
-                found = self.arena.view(place.offset, shape, dtype)
-            else:
-                found = self._kept[place].view(shape)
+            dtype = self._dtypes[entry.node][entry.index]
+            found = self._plain(entry) if layout is None else self._view(entry, (layout.nbytes // dtype.itemsize,))
             self._arrays[entry] = found
         return found
+
+    def _plain(self, entry: Entry) -> torch.Tensor:
+        """The memory of ``entry`` seen in its plain shape, whatever its layout."""
+        return self._view(entry, self._shapes[entry.node][entry.index])
+
+    def _view(self, entry: Entry, shape: Shape) -> torch.Tensor:
+        place = Kept(entry.node) if entry.node.is_variable else self.plan.places[entry]
+        if isinstance(place, InArena):
+            return self.arena.view(place.offset, shape, self._dtypes[entry.node][entry.index])
+        return self._kept[place].view(shape)
 
     def run_watched(self, is_train: bool, watch: Callable[[Node], None]) -> None:
         """Run forward, calling ``watch`` with each node whose values have just been computed."""
@@ -98,7 +105,9 @@ class Program:
             source, target = self.array(step.entry), self._kept[step.target]
             call = partial(target.add_ if step.accumulate else target.copy_, source.view(target.shape))
             return Instruction(call, step)
-        inputs = [self.array(entry) for entry in step.inputs]
+        unread = step.op.unread_inputs(step.params)  # type: ignore[union-attr]
+        # Of an input that is not read the kernel wants shape and type, not the content.
+        inputs = [self._plain(e) if i in unread else self.array(e) for i, e in enumerate(step.inputs)]
         outputs = [self.array(Entry(step, i)) for i in range(step.num_outputs)]
         implementation = self._implementations[step]
         workspace = None
