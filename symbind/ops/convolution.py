@@ -226,6 +226,13 @@ class Convolution(_Convolution, _Forward):
 
 
 @register
+class ConvolutionV1(Convolution):
+    """Convolution of the first releases: the same as Convolution."""
+
+    name = "Convolution_v1"
+
+
+@register
 class ConvolutionDataGradient(_Convolution, _DataGradient):
     """Gradient of Convolution with respect to its data: the head gradient convolved with the transposed weight."""
 

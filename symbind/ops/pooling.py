@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,32 +20,32 @@ from .shapes import merge
 
 
 class Axis(NamedTuple):
-    """Windows along one axis: ``count`` of them, ``kernel`` long, the first ``pad`` before the first number."""
+    """Windows along one axis: ``number`` of them, ``kernel`` long, the first ``pad`` before the first number."""
 
     size: int
     kernel: int
     stride: int
     pad: int
-    count: int
+    number: int
 
     def is_natural(self, ceil_mode: bool) -> bool:
         """Whether torch's own pooling, rounding this way, has the same windows."""
         rest = self.size + 2 * self.pad - self.kernel
         if self.pad > self.kernel // 2 or rest < 0:
             return False
-        count = (-(-rest // self.stride) if ceil_mode else rest // self.stride) + 1
-        if ceil_mode and (count - 1) * self.stride >= self.size + self.pad:
-            count -= 1  # torch leaves out a window that would see padding only
-        return count == self.count
+        number = (-(-rest // self.stride) if ceil_mode else rest // self.stride) + 1
+        if ceil_mode and (number - 1) * self.stride >= self.size + self.pad:
+            number -= 1  # torch leaves out a window that would see padding only
+        return number == self.number
 
     def padded_size(self) -> int:
         """Length of the axis with all the padding that a window sees."""
-        return max(self.pad + self.size, (self.count - 1) * self.stride + self.kernel)
+        return max(self.pad + self.size, (self.number - 1) * self.stride + self.kernel)
 
     def lengths(self, include_pad: bool) -> list[int]:
         """By how much the sum of each window is divided for its average: what reaches beyond the padding is out."""
         margin = self.pad if include_pad else 0
-        starts = [i * self.stride - self.pad for i in range(self.count)]
+        starts = [i * self.stride - self.pad for i in range(self.number)]
         return [max(1, min(s + self.kernel, self.size + margin) - max(s, -margin)) for s in starts]
 
 
@@ -85,11 +86,11 @@ class Windows:
     def needs_copy(self, data: torch.Tensor) -> bool:
         return not (self.natural and data.is_contiguous())
 
-    def lengths(self, include_pad: bool, like: torch.Tensor) -> torch.Tensor:
+    def lengths(self, include_pad: bool) -> torch.Tensor:
         """The divisor of every average."""
-        result = torch.ones((), dtype=like.dtype, device=like.device)
+        result = torch.ones(())
         for axis in self.axes:
-            result = result.unsqueeze(-1) * result.new_tensor(axis.lengths(include_pad))
+            result = result.unsqueeze(-1) * torch.tensor(axis.lengths(include_pad))
         return result
 
 
@@ -116,6 +117,12 @@ class _Pooling(Operator):
 
     def parse(self, attrs, node_name=""):
         p = super().parse(attrs, node_name)
+        self.check(p)
+        return p
+
+    @staticmethod
+    def check(p: Params) -> None:
+        """Complete the parameters; MXNetError for those that cannot be."""
         if not p.global_pool:
             spatial.complete("Pooling", p, stride=1, pad=0)
             spatial.check_layout("Pooling", p)
@@ -123,10 +130,13 @@ class _Pooling(Operator):
                 raise MXNetError(f"pooling_convention='same' leaves no choice of padding, but pad={p.pad}")
         if p.pool_type == "lp" and p.p_value not in (1, 2, 3):
             raise MXNetError(f"Pooling with pool_type='lp' needs a p_value of 1, 2 or 3, not {p.p_value}")
-        return p
 
-    @staticmethod
-    def axes(p: Params, sizes: Sequence[int]) -> list[Axis]:
+    def declared(self, p: Params) -> dict[str, Any]:
+        """The parameters that a call of this operator would name."""
+        return {key: getattr(p, key) for key in self.parameters}
+
+    @classmethod
+    def axes(cls, p: Params, sizes: Sequence[int]) -> list[Axis]:
         """The windows over data of these spatial sizes; an axis of unknown size (0) has an unknown number of them."""
         if p.global_pool:
             return [Axis(size, size, 1, 0, 1) for size in sizes]
@@ -139,23 +149,34 @@ class _Pooling(Operator):
                 count = -(-size // stride)
             elif rest < 0:
                 raise MXNetError(f"kernel size ({kernel}) exceeds input ({size} padded to {size + 2 * pad})")
+            elif p.pooling_convention == "valid":
+                count = rest // stride + 1
             else:
-                count = (rest // stride if p.pooling_convention == "valid" else -(-rest // stride)) + 1
+                count = cls.full_count(rest, stride, size + 2 * pad)
             axes.append(Axis(size, kernel, stride, pad, count))
         return axes
+
+    @staticmethod
+    def full_count(rest: int, stride: int, padded: int) -> int:
+        """Number of windows of the convention full, for ``rest`` numbers beside the first window."""
+        return -(-rest // stride) + 1
 
     @staticmethod
     def exponent(p: Params) -> int:
         """The power to which sums and averages raise their numbers."""
         return p.p_value if p.pool_type == "lp" else 1
 
-    @staticmethod
-    def average_arguments(p: Params, windows: Windows) -> tuple[Any, ...]:
-        """What torch's average pooling takes after the array, for an average or a sum of natural windows."""
-        include_pad = p.count_include_pad is not False
-        if p.pool_type == "avg" and windows.natural:
-            return *windows.arguments, windows.ceil_mode, include_pad, None
-        return *windows.arguments, windows.ceil_mode, True, 1
+    def divisor(self, p: Params, windows: Windows) -> int | torch.Tensor | None:
+        """By what the sum of a window is divided, one number or one for each; None if torch knows by itself."""
+        if p.pool_type != "avg":
+            return 1
+        return None if windows.natural else windows.lengths(p.count_include_pad is not False)
+
+    def average_arguments(self, p: Params, windows: Windows) -> tuple[Any, ...]:
+        """What torch's average pooling takes after the array; it is to divide by a single number only."""
+        divisor = self.divisor(p, windows)
+        by_torch = 1 if isinstance(divisor, torch.Tensor) else divisor
+        return *windows.arguments, windows.ceil_mode, p.count_include_pad is not False, by_torch
 
 
 @register
@@ -213,7 +234,7 @@ class Pooling(_Pooling):
             if len(data) not in (3, 4, 5) or (not p.global_pool and len(data) != len(p.kernel) + 2):
                 wanted = "3, 4 or 5" if p.global_pool else len(p.kernel) + 2
                 raise MXNetError(f"Input data of Pooling should have {wanted} axes, but has shape {inputs[0]}")
-            output = merge(output, (*data[:2], *(axis.count for axis in self.axes(p, data[2:]))))
+            output = merge(output, (*data[:2], *(axis.number for axis in self.axes(p, data[2:]))))
             data = (*output[:2], *data[2:])
         shapes = [spatial.channel_given(output, last), output]
         return [spatial.channel_given(data, last)], shapes[: self.num_outputs(p)]
@@ -224,7 +245,7 @@ class Pooling(_Pooling):
 
     def gradient(self, p, x, y, dy):
         saved = y if p.pool_type in ("max", "lp") else []
-        return [apply("_backward_Pooling", dy[0], x[0], *saved[-1:], **vars(p))]
+        return [apply(f"_backward_{self.name}", dy[0], x[0], *saved[-1:], **self.declared(p))]
 
     def kernel(self, p, inputs, outputs, env):
         last = spatial.channel_last(p)
@@ -246,8 +267,9 @@ class Pooling(_Pooling):
         else:
             pool = windows.function("avg_pool{}d").out
             steps.append(partial(pool, source, *self.average_arguments(p, windows), out=result))
-            if p.pool_type == "avg" and not windows.natural:
-                steps.append(partial(result.div_, windows.lengths(p.count_include_pad is not False, result)))
+            divisor = self.divisor(p, windows)
+            if isinstance(divisor, torch.Tensor):
+                steps.append(partial(result.div_, divisor.to(result)))
         if exponent == 2:
             steps.append(result.sqrt_)
         elif exponent == 3:
@@ -287,7 +309,7 @@ class PoolingGradient(_Pooling):
     def gradient(self, p, x, y, dy):
         if p.pool_type not in ("avg", "sum"):
             return super().gradient(p, x, y, dy)
-        return [apply("Pooling", dy[0], **vars(p)), ZERO]
+        return [apply(self.name.removeprefix("_backward_"), dy[0], **self.declared(p)), ZERO]
 
     def kernel(self, p, inputs, outputs, env):
         last = spatial.channel_last(p)
@@ -296,9 +318,10 @@ class PoolingGradient(_Pooling):
         steps: list[Kernel] = []
 
         scaled = head
-        if p.pool_type == "avg" and not windows.natural:
+        divisor = self.divisor(p, windows)
+        if isinstance(divisor, torch.Tensor):
             scaled = torch.empty_like(head)
-            steps.append(partial(torch.div, head, windows.lengths(p.count_include_pad is not False, head), out=scaled))
+            steps.append(partial(torch.div, head, divisor.to(head), out=scaled))
         exponent = self.exponent(p)
         if exponent > 1:
             power = windows.view(inputs[2], last)
@@ -331,3 +354,124 @@ class PoolingGradient(_Pooling):
         elif inner is not output:
             steps.append(partial(output.copy_, inner))
         return sequence(steps)
+
+
+# ---- the first release's pooling ----------------------------------------------------------------
+
+
+class _PoolingV1(_Pooling):
+    """How pooling differed: averages divide by the size of the kernel, and no window starts beyond the data."""
+
+    parameters = {
+        "kernel": _Pooling.parameters["kernel"],
+        "pool_type": Param(Enum("avg", "max", "sum"), "max", "The statistic."),
+        "global_pool": _Pooling.parameters["global_pool"],
+        "pooling_convention": Param(
+            Enum("full", "valid"), "valid", "Whether a window may reach beyond the padded data."
+        ),
+        "stride": _Pooling.parameters["stride"],
+        "pad": _Pooling.parameters["pad"],
+    }
+
+    def parse(self, attrs, node_name=""):
+        p = Operator.parse(self, attrs, node_name)
+        p.layout = p.p_value = p.count_include_pad = None
+        self.check(p)
+        return p
+
+    @staticmethod
+    def full_count(rest, stride, padded):
+        return min(rest + stride - 1, padded - 1) // stride + 1
+
+    def divisor(self, p, windows):
+        return math.prod(axis.kernel for axis in windows.axes) if p.pool_type == "avg" else 1
+
+
+@register
+class PoolingV1(_PoolingV1, Pooling):
+    """Pooling of the first releases: as Pooling, but an average always divides by the size of the kernel."""
+
+    name = "Pooling_v1"
+    samples = (
+        Sample((1, 1, 5, 5), kernel=(3, 2), stride=(2, 2), pool_type="avg", pooling_convention="full"),
+        Sample((1, 1, 3, 4), kernel=(2, 2), values={0: (0, 100)}),
+    )
+
+    def num_recorded_outputs(self, p):
+        return 1
+
+
+@register
+class PoolingV1Gradient(_PoolingV1, PoolingGradient):
+    """Gradient of Pooling_v1."""
+
+    name = "_backward_Pooling_v1"
+    samples = (Sample((1, 1, 3, 2), (1, 1, 4, 3), kernel=(2, 2), pool_type="avg"),)
+
+
+# ---- to a given size ----------------------------------------------------------------------------
+
+
+class _AdaptivePooling(Operator):
+    output_size = Param(ShapeKind, (), "Height and width of the output; one number for both, 1 if left out.")
+
+    @staticmethod
+    def sizes(p: Params) -> tuple[int, int]:
+        height, *others = p.output_size or (1,)
+        return height, others[0] if others else height
+
+    def parse(self, attrs, node_name=""):
+        p = super().parse(attrs, node_name)
+        if len(p.output_size) > 2 or any(n < 1 for n in p.output_size):
+            raise MXNetError(f"output_size={p.output_size} must be one or two numbers of at least 1")
+        return p
+
+
+@register
+class AdaptiveAvgPooling2D(_AdaptivePooling):
+    r"""Averages over as many windows as the output shall have pixels.
+
+    The window of pixel :math:`i` of :math:`H` covers the input's height :math:`h` from :math:`\lfloor i h / H \rfloor`
+    up to :math:`\lceil (i + 1) h / H \rceil`; likewise for the width.
+
+    Shapes: ``data`` :math:`(N, C, h, w)`, output :math:`(N, C, H, W)`.
+    """
+
+    name = "_contrib_AdaptiveAvgPooling2D"
+    samples = (Sample((1, 2, 3, 5), output_size=(2, 3)), Sample((1, 2, 3, 2)), Sample((1, 1, 2, 2), output_size=3))
+
+    def infer_shape(self, p, inputs, outputs):
+        data = inputs[0]
+        if data is None:
+            return inputs, outputs
+        if len(data) != 4:
+            raise MXNetError(f"Data of AdaptiveAvgPooling2D should have 4 axes, but has shape {data}")
+        output = merge(outputs[0], (*data[:2], *self.sizes(p)))
+        return [(*output[:2], *data[2:])], [output]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("_backward_contrib_AdaptiveAvgPooling2D", dy[0], x[0], **vars(p))]
+
+    def kernel(self, p, inputs, outputs, env):
+        return partial(torch.ops.aten.adaptive_avg_pool2d.out, inputs[0], self.sizes(p), out=outputs[0])
+
+
+@register
+class AdaptiveAvgPooling2DGradient(_AdaptivePooling):
+    """Gradient of AdaptiveAvgPooling2D: each head gradient, divided among the numbers of its window."""
+
+    name = "_backward_contrib_AdaptiveAvgPooling2D"
+    inputs = ("head_grad", "data")
+    unread = (1,)
+    samples = (Sample((1, 1, 2, 2), (1, 1, 3, 5), output_size=2),)
+
+    def infer_shape(self, p, inputs, outputs):
+        data = merge(inputs[1], outputs[0])
+        return [inputs[0], data], [data]
+
+    def gradient(self, p, x, y, dy):
+        return [apply("_contrib_AdaptiveAvgPooling2D", dy[0], **vars(p)), ZERO]
+
+    def kernel(self, p, inputs, outputs, env):
+        differentiate = partial(torch.ops.aten._adaptive_avg_pool2d_backward, *inputs)
+        return lambda: outputs[0].copy_(differentiate())
