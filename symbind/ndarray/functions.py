@@ -44,31 +44,26 @@ def run(
 
     Returns the visible outputs: one array, or a list of several; in ``out`` if that is given. Operators that update
     inputs (moments of an optimizer, say) do so in place. The result is on the context of the inputs; without inputs on
-    that of the parameter ``ctx``, or on the current one.
+    that of the parameter ``ctx``, of ``out``, or on the current one.
 
     Raises MXNetError if inputs are missing, or shapes or types do not fit, and names the operator.
     """
     if operator.variadic is not None:
-        attrs.setdefault(operator.variadic, str(len(given)))
+        attrs = {operator.variadic: str(len(given)), **attrs}
     params = _parse(operator, tuple(attrs.items()))
     arrays = _in_order(operator, params, given)
-    context = arrays[0].context if arrays else _context(params)
-    device = context.device
-    for array in arrays:
-        if array.tensor.device != device:
-            raise MXNetError(
-                f"Operator {operator.name}: inputs are on {context} and {array.context}; move one with as_in_context"
-            )
     inputs = [array.tensor for array in arrays]
     targets = _targets(operator, params, out)
+    context = _context(operator, params, arrays, targets)
+    device = context.device
     shapes, dtypes = _infer(operator, params, inputs, targets)
 
     outputs: list[torch.Tensor] = []
     for shape, dtype, target in zip(shapes, dtypes, targets):
-        if target is None or not _may_write(operator, params, target.tensor, inputs, len(outputs)):
-            outputs.append(torch.empty(shape, dtype=dtype, device=device))
-        else:
+        if target is not None and _may_write(operator, params, target.tensor, inputs, len(outputs), device):
             outputs.append(target.tensor)
+        else:
+            outputs.append(torch.empty(shape, dtype=dtype, device=device))
     environment = Environment(is_train=False, device=device, generator=generator(device))
     operator.kernel(params, inputs, outputs, environment)()
 
@@ -108,11 +103,6 @@ def _in_order(operator: Operator, params: Params, given: Sequence[NDArray] | dic
     return arrays
 
 
-def _context(params: Params) -> Context:
-    text = vars(params).get("ctx")
-    return Context.from_string(text) if text else current_context()
-
-
 def _targets(operator: Operator, params: Params, out: Any) -> list[NDArray | None]:
     """The caller's arrays by output, None where there is none."""
     total, visible = operator.num_outputs(params), operator.num_visible_outputs(params)
@@ -124,6 +114,24 @@ def _targets(operator: Operator, params: Params, out: Any) -> list[NDArray | Non
     if len(listed) not in (visible, total):
         raise MXNetError(f"Operator {operator.name} has {visible} outputs, but out holds {len(listed)} arrays")
     return [*listed, *[None] * (total - len(listed))]
+
+
+def _context(
+    operator: Operator, params: Params, arrays: Sequence[NDArray], targets: Sequence[NDArray | None]
+) -> Context:
+    """Where to compute."""
+    for array in arrays[1:]:
+        if array.tensor.device != arrays[0].tensor.device:
+            raise MXNetError(
+                f"Operator {operator.name}: inputs are on {arrays[0].context} and {array.context}; "
+                "move one with as_in_context"
+            )
+    text = vars(params).get("ctx")
+    if arrays:
+        return arrays[0].context
+    if text:
+        return Context.from_string(text)
+    return current_context() if targets[0] is None else targets[0].context
 
 
 def _infer(
@@ -172,9 +180,16 @@ def _same_dtype(expected: torch.dtype | None, got: torch.dtype | None, where: st
 
 
 def _may_write(
-    operator: Operator, params: Params, target: torch.Tensor, inputs: Sequence[torch.Tensor], position: int
+    operator: Operator,
+    params: Params,
+    target: torch.Tensor,
+    inputs: Sequence[torch.Tensor],
+    position: int,
+    device: torch.device,
 ) -> bool:
-    """Whether the kernel may write output ``position`` into ``target`` although inputs may be the same memory."""
+    """Whether the kernel may write output ``position`` into ``target`` itself, which may be an input's memory too."""
+    if target.device != device:
+        return False
     allowed = {i for i, o in operator.inplace_pairs(params) if o == position}
     start, stop = target.data_ptr(), target.data_ptr() + target.nbytes
     for i, tensor in enumerate(inputs):

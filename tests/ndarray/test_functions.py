@@ -79,6 +79,10 @@ def test_nothing_needs_a_context_but_creation():
     assert nd.relu(nd.ones((2,), ctx=mx.cpu(1))).context == mx.cpu(1)
     assert nd._internal._zeros(shape=(2,), ctx="cpu(1)").context == mx.cpu(1)
     assert nd._internal._zeros(shape=(2,), ctx=mx.cpu(2)).context == mx.cpu(2)
+    out = nd.ones((2,), ctx=mx.cpu(1))
+    assert nd._internal._zeros(shape=(2,), out=out) is out
+    assert out.context == mx.cpu(1)
+    assert out.asnumpy().tolist() == [0, 0]
 
 
 # ---- out ---------------------------------------------------------------------------------------------------------
@@ -179,7 +183,8 @@ def test_inputs_on_two_devices():
         (lambda x: nd.FullyConnected(x, nd.ones((4, 3), dtype="float64"), num_hidden=4, no_bias=True), mx.MXNetError,
          "at 1-th input: expected float32, got float64"),
         (lambda x: nd.FullyConnected(x, nd.ones((4, 3)), no_bias=True), mx.MXNetError, "num_hidden"),
-        (lambda x: nd.FullyConnected(x, nd.ones((4, 3)), nd.ones((5,)), num_hidden=4), mx.MXNetError, r"bias=\(5,\).*inferred"),
+        (lambda x: nd.FullyConnected(x, nd.ones((4, 3)), nd.ones((5,)), num_hidden=4), mx.MXNetError,
+         r"bias=\(5,\).*inferred"),
         (lambda x: nd.elemwise_add(x, nd.ones((3, 2))), mx.MXNetError, r"lhs=\(2, 3\).*rhs=\(3, 2\)"),
         (lambda x: nd.elemwise_add(x), mx.MXNetError, "expects 2 inputs"),
         (lambda x: nd.sum(x, foo=1), mx.MXNetError, "'foo'"),
