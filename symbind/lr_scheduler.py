@@ -13,7 +13,6 @@ import logging
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from numbers import Integral
 
 __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorScheduler", "PolyScheduler"]
 
@@ -36,7 +35,7 @@ class LRScheduler:
         warmup_begin_lr: float = 0,
         warmup_mode: str = "linear",
     ) -> None:
-        if not isinstance(warmup_steps, Integral):
+        if not isinstance(warmup_steps, int):
             raise TypeError(f"Warmup steps must be an int, got {warmup_steps!r}")
         if warmup_begin_lr > base_lr:
             raise ValueError(
@@ -168,7 +167,7 @@ class _DecayScheduler(LRScheduler):
         warmup_mode: str = "linear",
     ) -> None:
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
-        if not isinstance(max_update, Integral):
+        if not isinstance(max_update, int):
             raise TypeError(f"maximum number of updates must be an int, got {max_update!r}")
         if max_update < 1:
             raise ValueError(f"maximum number of updates must be strictly positive, got {max_update}")

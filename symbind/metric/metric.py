@@ -102,13 +102,13 @@ class EvalMetric:
 
     def reset(self) -> None:
         """Empty both accounts."""
-        self.global_num_inst = 0
+        self.global_num_inst: float = 0
         self.global_sum_metric = 0.0
         self.reset_local()
 
     def reset_local(self) -> None:
         """Empty the local account."""
-        self.num_inst = 0
+        self.num_inst: float = 0
         self.sum_metric = 0.0
 
     def get(self) -> tuple[Any, Any]:

@@ -36,14 +36,12 @@ class AdaGrad(RuleOptimizer):
     def _apply(self, batch: Batch, lr: float, wd: float) -> None:
         (history,) = batch.states
         grads = self._gradient(batch)
-        scale = batch.scratch("scale")
         torch._foreach_addcmul_(history, grads, grads)
-        torch._foreach_copy_(scale, history)
-        torch._foreach_add_(scale, self.float_stable_eps)
-        torch._foreach_sqrt_(scale)
+        scale = batch.scratch("scale").load(history)
+        scale.flat.add_(self.float_stable_eps).sqrt_()
         if wd:
             torch._foreach_mul_(batch.weights, 1 - lr * wd)
-        torch._foreach_addcdiv_(batch.weights, grads, scale, value=-lr)
+        torch._foreach_addcdiv_(batch.weights, grads, scale.pieces, value=-lr)
 
 
 @register
@@ -64,21 +62,17 @@ class AdaDelta(RuleOptimizer):
     def _apply(self, batch: Batch, lr: float, wd: float) -> None:
         square_grad, square_delta = batch.states
         grads = self._gradient(batch)
-        delta, scale = batch.scratch("delta"), batch.scratch("scale")
         torch._foreach_mul_(square_grad, self.rho)
         torch._foreach_addcmul_(square_grad, grads, grads, value=1 - self.rho)
-        torch._foreach_copy_(delta, square_delta)
-        torch._foreach_add_(delta, self.epsilon)
-        torch._foreach_copy_(scale, square_grad)
-        torch._foreach_add_(scale, self.epsilon)
-        torch._foreach_div_(delta, scale)
-        torch._foreach_sqrt_(delta)
-        torch._foreach_mul_(delta, grads)
+        delta = batch.scratch("delta").load(square_delta)
+        scale = batch.scratch("scale").load(square_grad)
+        delta.flat.add_(self.epsilon).div_(scale.flat.add_(self.epsilon)).sqrt_()
+        torch._foreach_mul_(delta.pieces, grads)
         torch._foreach_mul_(square_delta, self.rho)
-        torch._foreach_addcmul_(square_delta, delta, delta, value=1 - self.rho)
+        torch._foreach_addcmul_(square_delta, delta.pieces, delta.pieces, value=1 - self.rho)
         if wd:
             torch._foreach_mul_(batch.weights, 1 - wd)
-        torch._foreach_sub_(batch.weights, delta)
+        torch._foreach_sub_(batch.weights, delta.pieces)
 
 
 @register
@@ -114,22 +108,20 @@ class RMSProp(RuleOptimizer):
     def _apply(self, batch: Batch, lr: float, wd: float) -> None:
         square, *centered = batch.states
         grads = self._decayed_gradient(batch, wd)
-        scale = batch.scratch("scale")
         torch._foreach_mul_(square, self.gamma1)
         torch._foreach_addcmul_(square, grads, grads, value=1 - self.gamma1)
-        torch._foreach_copy_(scale, square)
+        scale = batch.scratch("scale").load(square)
         if centered:
             mean, momentum = centered
             torch._foreach_lerp_(mean, grads, 1 - self.gamma1)
-            torch._foreach_addcmul_(scale, mean, mean, value=-1)
-        torch._foreach_add_(scale, self.epsilon)
-        torch._foreach_sqrt_(scale)
+            torch._foreach_addcmul_(scale.pieces, mean, mean, value=-1)
+        scale.flat.add_(self.epsilon).sqrt_()
         if centered:
             torch._foreach_mul_(momentum, self.gamma2)
-            torch._foreach_addcdiv_(momentum, grads, scale, value=-lr)
+            torch._foreach_addcdiv_(momentum, grads, scale.pieces, value=-lr)
             torch._foreach_add_(batch.weights, momentum)
         else:
-            torch._foreach_addcdiv_(batch.weights, grads, scale, value=-lr)
+            torch._foreach_addcdiv_(batch.weights, grads, scale.pieces, value=-lr)
         if self.clip_weights:
             torch._foreach_clamp_min_(batch.weights, -self.clip_weights)
             torch._foreach_clamp_max_(batch.weights, self.clip_weights)
@@ -158,23 +150,18 @@ class Ftrl(RuleOptimizer):
         weights = batch.weights
         leader, square = batch.states
         grads = self._gradient(batch)
-        root, growth = batch.scratch("root"), batch.scratch("growth")
-        torch._foreach_copy_(growth, square)
-        torch._foreach_sqrt_(growth)
+        growth = batch.scratch("growth").load(square)
         torch._foreach_addcmul_(square, grads, grads)
-        torch._foreach_copy_(root, square)
-        torch._foreach_sqrt_(root)
-        torch._foreach_sub_(growth, root)
+        root = batch.scratch("root").load(square)
+        growth.flat.sqrt_().sub_(root.flat.sqrt_())
         torch._foreach_add_(leader, grads)
-        torch._foreach_addcmul_(leader, growth, weights, value=1 / lr)
+        torch._foreach_addcmul_(leader, growth.pieces, weights, value=1 / lr)
         # clamp(z) − z is sign(z)·lamda1 − z outside of ±lamda1 and 0 inside.
-        torch._foreach_copy_(weights, leader)
-        torch._foreach_clamp_min_(weights, -self.lamda1)
-        torch._foreach_clamp_max_(weights, self.lamda1)
-        torch._foreach_sub_(weights, leader)
-        torch._foreach_mul_(root, 1 / lr)
-        torch._foreach_add_(root, self.beta / lr + wd)
-        torch._foreach_div_(weights, root)
+        shrunk = growth.load(leader)
+        shrunk.flat.clamp_(-self.lamda1, self.lamda1)
+        torch._foreach_sub_(shrunk.pieces, leader)
+        shrunk.flat.div_(root.flat.mul_(1 / lr).add_(self.beta / lr + wd))
+        torch._foreach_copy_(weights, shrunk.pieces)
 
 
 @register
@@ -206,12 +193,12 @@ class GroupAdaGrad(RuleOptimizer):
         return (lr,)
 
     def _apply(self, batch: Batch, lr: float) -> None:
-        grads = self._gradient(batch)
-        squares, columns = batch.scratch("squares"), batch.scratch("columns")
-        for weight, grad, history, square, column in zip(batch.weights, grads, batch.states[0], squares, columns):
-            row = column[:, :1]
+        # The pieces are whole matrices here, as many rows each as its history has elements.
+        (histories,) = batch.states
+        squares, means = batch.scratch("squares").pieces, batch.scratch("means").pieces
+        for weight, grad, history, square, mean in zip(batch.weights, self._gradient(batch), histories, squares, means):
+            rows = len(history)
             torch.mul(grad, grad, out=square)
-            torch.mean(square, dim=1, keepdim=True, out=row)
-            history.add_(row)
-            torch.add(history, self.float_stable_eps, out=row).sqrt_()
-            weight.addcdiv_(grad, row, value=-lr)
+            torch.mean(square.view(rows, -1), dim=1, out=mean[:rows])
+            scale = torch.add(history.add_(mean[:rows]), self.float_stable_eps, out=mean[:rows]).sqrt_()
+            weight.view(rows, -1).addcdiv_(grad.view(rows, -1), scale[:, None], value=-lr)

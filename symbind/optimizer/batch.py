@@ -12,12 +12,12 @@ Batches are views, made once for the same arrays and used in every step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "Parameter", "ScratchPool", "cut"]
+__all__ = ["Batch", "Parameter", "Scratch", "ScratchPool", "block_size", "cut"]
 
 # Elements per thread: with the four or five arrays of a rule in float32 this fills most of a 2 MiB L2 cache,
 # and it is several times the size from which torch shares an operation among threads.
@@ -31,24 +31,45 @@ def block_size(device: torch.device) -> int:
     return _BLOCK_PER_THREAD * torch.get_num_threads() if device.type == "cpu" else _BLOCK_ON_GPU
 
 
+class Scratch:
+    """Memory for intermediate results of a batch: ``pieces``, one per piece of the batch, and all of it as ``flat``.
+
+    What concerns no other array is best done on ``flat``: it is one operation, however many pieces there are.
+    """
+
+    __slots__ = ("flat", "pieces")
+
+    def __init__(self, flat: Tensor, sizes: Sequence[int]) -> None:
+        self.flat = flat
+        self.pieces = list(flat.split(sizes))
+
+    def load(self, sources: list[Tensor], scale: float = 1.0) -> Scratch:
+        """Fill it with ``scale · sources``, which are shaped like the pieces; returns itself."""
+        if len(sources) == 1:
+            torch.mul(sources[0], scale, out=self.flat)
+        else:
+            torch.cat(sources, out=self.flat)
+            if scale != 1:
+                self.flat.mul_(scale)
+        return self
+
+
 class ScratchPool:
-    """Memory that rules may overwrite, by purpose, device and dtype; every batch uses the same."""
+    """The memory behind scratches, by purpose, device and dtype; every batch uses the same."""
 
     def __init__(self) -> None:
         self._buffers: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
 
-    def views(self, purpose: str, like: Sequence[Tensor], dtype: torch.dtype) -> list[Tensor]:
-        """Disjoint contiguous tensors with the shapes of ``like``."""
-        sizes = [tensor.numel() for tensor in like]
-        device = like[0].device
+    def take(self, purpose: str, sizes: Sequence[int], device: torch.device, dtype: torch.dtype) -> Scratch:
+        """A scratch with pieces of ``sizes``."""
         key = (purpose, device, dtype)
+        total = sum(sizes)
         buffer = self._buffers.get(key)
-        if buffer is None or buffer.numel() < sum(sizes):
+        if buffer is None or buffer.numel() < total:
             # Pages of an untouched buffer cost nothing, so that asking for a whole block is no waste.
-            buffer = torch.empty(max(sum(sizes), block_size(device)), dtype=dtype, device=device)
+            buffer = torch.empty(max(total, block_size(device)), dtype=dtype, device=device)
             self._buffers[key] = buffer
-        pieces = buffer[: sum(sizes)].split(sizes)
-        return [piece.view(tensor.shape) for piece, tensor in zip(pieces, like)]
+        return Scratch(buffer[:total], sizes)
 
 
 @dataclass(slots=True)
@@ -66,86 +87,78 @@ class Parameter:
 
     def pieces(self, size: int) -> Iterator[Parameter]:
         """The parameter as flat views of at most ``size`` elements."""
-        arrays = (self.weight, self.grad, self.stored, *self.states)
-        flat = [array if array is None else array.view(-1) for array in arrays]
+        flat = [array.view(-1) for array in (self.weight, self.grad, *self.states)]
+        stored = None if self.stored is None else self.stored.view(-1)
         for start in range(0, self.weight.numel(), size):
-            weight, grad, stored, *states = (a if a is None else a[start : start + size] for a in flat)
-            yield Parameter(weight, grad, tuple(states), stored)
+            here = slice(start, start + size)
+            weight, grad, *states = (array[here] for array in flat)
+            yield Parameter(weight, grad, tuple(states), None if stored is None else stored[here])
 
 
-@dataclass(slots=True)
 class Batch:
-    """Pieces of parameters that are updated together: parallel lists, ``states`` one list per state array.
+    """Pieces of parameters that are updated together.
 
-    All are of one dtype and on one device. The gradients are not to be written to.
+    ``weights``, ``grads`` and each list in ``states`` are parallel lists of one-dimensional tensors of one dtype, on
+    one device. The gradients are not to be written to.
     """
 
-    weights: list[Tensor]
-    grads: list[Tensor]
-    states: list[list[Tensor]]
-    _pool: ScratchPool
-    # (to, from): gradients of another dtype, copied before the rule, and weights stored in another one, after it
-    _converted: tuple[list[Tensor], list[Tensor]]
-    _stored: tuple[list[Tensor], list[Tensor]]
-    _scratch: dict[str, list[Tensor]] = field(default_factory=dict)
+    __slots__ = ("_converted", "_foreign", "_kept", "_pool", "_scratch", "_stored", "grads", "states", "weights")
 
-    @classmethod
-    def of(cls, parameters: Sequence[Parameter], pool: ScratchPool) -> Batch:
-        """The batch of ``parameters``, whose weights all have one dtype."""
-        dtype = parameters[0].weight.dtype
-        foreign = [parameter.grad for parameter in parameters if parameter.grad.dtype is not dtype]
-        converted = pool.views("converted", foreign, dtype) if foreign else []
-        conversions = iter(converted)
-        grads = [p.grad if p.grad.dtype is dtype else next(conversions) for p in parameters]
-        kept = [parameter for parameter in parameters if parameter.stored is not None]
-        return cls(
-            weights=[parameter.weight for parameter in parameters],
-            grads=grads,
-            states=[list(arrays) for arrays in zip(*(parameter.states for parameter in parameters))],
-            _pool=pool,
-            _converted=(converted, foreign),
-            _stored=([parameter.stored for parameter in kept], [parameter.weight for parameter in kept]),
-        )
+    def __init__(self, parameters: Sequence[Parameter], pool: ScratchPool) -> None:
+        self._pool = pool
+        self._scratch: dict[str, Scratch] = {}
+        self.weights = [parameter.weight for parameter in parameters]
+        self.states = [list(arrays) for arrays in zip(*(parameter.states for parameter in parameters))]
+        # Gradients of another dtype than the weights are converted first, into scratch memory.
+        dtype, device = self.weights[0].dtype, self.weights[0].device
+        self._foreign = [p.grad for p in parameters if p.grad.dtype is not dtype]
+        sizes = [grad.numel() for grad in self._foreign]
+        self._converted = pool.take("converted", sizes, device, dtype).pieces if sizes else []
+        converted = iter(self._converted)
+        self.grads = [p.grad if p.grad.dtype is dtype else next(converted) for p in parameters]
+        # Weights that are copies of stored ones are rounded to these in the end.
+        self._stored = [p.stored for p in parameters if p.stored is not None]
+        self._kept = [p.weight for p in parameters if p.stored is not None]
 
-    def scratch(self, purpose: str) -> list[Tensor]:
-        """Memory shaped like the weights, with undefined content; another one for every ``purpose``."""
+    def scratch(self, purpose: str) -> Scratch:
+        """Memory in the shape of the batch, with undefined content; another one for every ``purpose``."""
         if purpose not in self._scratch:
-            self._scratch[purpose] = self._pool.views(purpose, self.weights, self.weights[0].dtype)
+            first = self.weights[0]
+            sizes = [weight.numel() for weight in self.weights]
+            self._scratch[purpose] = self._pool.take(purpose, sizes, first.device, first.dtype)
         return self._scratch[purpose]
 
     def fetch(self) -> None:
         """Convert gradients; to be called before the rule."""
-        if self._converted[0]:
-            torch._foreach_copy_(*self._converted)
+        if self._foreign:
+            torch._foreach_copy_(self._converted, self._foreign)
 
     def store(self) -> None:
         """Round updated weights to where they are stored; to be called after the rule."""
-        if self._stored[0]:
-            torch._foreach_copy_(*self._stored)
+        if self._stored:
+            torch._foreach_copy_(self._stored, self._kept)
 
 
 def cut(parameters: Sequence[Parameter], elementwise: bool, pool: ScratchPool) -> list[Batch]:
     """Batches of all elements of ``parameters``, which have one dtype, device and number of states.
 
-    Where the rule is not ``elementwise`` every parameter stays whole, in its shape.
+    Where the rule is not ``elementwise`` every parameter stays in one piece.
     """
     batches: list[Batch] = []
     shared: list[Parameter] = []  # small pieces, until they fill a block
     filled = 0
     for parameter in parameters:
         block = block_size(parameter.weight.device)
-        for piece in parameter.pieces(block) if elementwise else [parameter]:
+        for piece in parameter.pieces(block if elementwise else max(1, parameter.weight.numel())):
             size = piece.weight.numel()
-            if size == 0:
-                continue
             if size >= block:
-                batches.append(Batch.of([piece], pool))
+                batches.append(Batch([piece], pool))
                 continue
             if filled + size > block:
-                batches.append(Batch.of(shared, pool))
+                batches.append(Batch(shared, pool))
                 shared, filled = [], 0
             shared.append(piece)
             filled += size
     if shared:
-        batches.append(Batch.of(shared, pool))
+        batches.append(Batch(shared, pool))
     return batches

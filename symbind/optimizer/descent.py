@@ -47,7 +47,7 @@ class SGD(_MomentumOptimizer):
     def _apply(self, batch: Batch, lr: float, wd: float, momentum: float | None = None) -> None:
         # The fused kernel makes one pass over memory. It knows v ← μv + (1 − dampening)(grad + decay·w) and
         # w ← w − rate·v; rescale_grad is folded into these constants, which spares a pass over the gradient.
-        if self._clips or self.rescale_grad == 0:
+        if self._bound < math.inf or self.rescale_grad == 0:
             grads, scale = self._gradient(batch), 1.0
         else:
             grads, scale = batch.grads, self.rescale_grad
@@ -113,19 +113,18 @@ class Signum(_MomentumOptimizer):
         weights = batch.weights
         step = self._own_gradient(batch)
         if not batch.states:
+            step.flat.sign_()
             torch._foreach_mul_(weights, 1 - lr * (wd + self.wd_lh))
-            torch._foreach_sign_(step)
-            torch._foreach_add_(weights, step, alpha=-lr)
+            torch._foreach_add_(weights, step.pieces, alpha=-lr)
             return
         (momentum,) = batch.states
         if wd:
-            torch._foreach_add_(step, weights, alpha=wd)
+            torch._foreach_add_(step.pieces, weights, alpha=wd)
         torch._foreach_mul_(momentum, self.momentum)
-        torch._foreach_add_(momentum, step, alpha=self.momentum - 1)
-        torch._foreach_copy_(step, momentum)
-        torch._foreach_sign_(step)
+        torch._foreach_add_(momentum, step.pieces, alpha=self.momentum - 1)
+        step.load(momentum).flat.sign_()
         torch._foreach_mul_(weights, 1 - lr * self.wd_lh)
-        torch._foreach_add_(weights, step, alpha=lr)
+        torch._foreach_add_(weights, step.pieces, alpha=lr)
 
 
 @register
@@ -139,11 +138,10 @@ class SGLD(RuleOptimizer):
     def _apply(self, batch: Batch, lr: float, wd: float) -> None:
         step = self._own_gradient(batch)
         if wd:
-            torch._foreach_add_(step, batch.weights, alpha=wd)
-        torch._foreach_add_(batch.weights, step, alpha=-lr / 2)
-        for noise in step:
-            noise.normal_(0.0, math.sqrt(lr), generator=generator(noise.device))
-        torch._foreach_add_(batch.weights, step)
+            torch._foreach_add_(step.pieces, batch.weights, alpha=wd)
+        torch._foreach_add_(batch.weights, step.pieces, alpha=-lr / 2)
+        step.flat.normal_(0.0, math.sqrt(lr), generator=generator(step.flat.device))
+        torch._foreach_add_(batch.weights, step.pieces)
 
 
 @register
@@ -166,21 +164,18 @@ class DCASGD(RuleOptimizer):
         weights = batch.weights
         *momentum, previous = batch.states
         step = self._own_gradient(batch)
-        drift = batch.scratch("drift")
-        torch._foreach_copy_(drift, weights)
-        torch._foreach_sub_(drift, previous)
-        torch._foreach_mul_(drift, step)
-        torch._foreach_mul_(drift, step)
-        torch._foreach_add_(step, drift, alpha=self.lamda)
+        drift = batch.scratch("drift").load(weights)
+        torch._foreach_sub_(drift.pieces, previous)
+        step.flat.addcmul_(drift.flat.mul_(step.flat), step.flat, value=self.lamda)
         if wd:
-            torch._foreach_add_(step, weights, alpha=wd)
+            torch._foreach_add_(step.pieces, weights, alpha=wd)
         torch._foreach_copy_(previous, weights)
         if momentum:
             torch._foreach_mul_(momentum[0], self.momentum)
-            torch._foreach_add_(momentum[0], step, alpha=-lr)
+            torch._foreach_add_(momentum[0], step.pieces, alpha=-lr)
             torch._foreach_add_(weights, momentum[0])
         else:
-            torch._foreach_add_(weights, step, alpha=-lr)
+            torch._foreach_add_(weights, step.pieces, alpha=-lr)
 
 
 @register

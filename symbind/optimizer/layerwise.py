@@ -71,8 +71,8 @@ class LARS(SGD):
         grad_norms = _norms([parameters[i].grad for i in layers])
         for i, weight_norm, grad_norm in zip(layers, weight_norms, grad_norms):
             lr, wd, momentum = coefficients[i]
+            grad_norm *= abs(self.rescale_grad)
             if weight_norm > 0 and grad_norm > 0:
-                grad_norm *= abs(self.rescale_grad)
                 lr *= self.eta * weight_norm / (grad_norm + wd * weight_norm + self.eps)
             coefficients[i] = (lr, wd, momentum)
         return coefficients
@@ -145,9 +145,7 @@ class LBSGD(SGD):
             self.cumgrads[index] = total
         return _Gathering(parameter.weight, total, parameter.states, parameter.stored, parameter.grad)
 
-    def _step_coefficients(
-        self, indices: Sequence[Hashable], parameters: Sequence[_Gathering]
-    ) -> list[tuple[float, ...]]:
+    def _step_coefficients(self, indices: Sequence[Hashable], parameters: Sequence[Any]) -> list[tuple[float, ...]]:
         # As in MXNet the rate is looked up before the update is counted.
         lrs, wds = self._get_lrs(indices), self._get_wds(indices)
         self._update_count(indices)
@@ -158,7 +156,7 @@ class LBSGD(SGD):
                 parameter.grad.zero_()
             parameter.grad.add_(parameter.latest)
             if call % self.batch_scale:
-                coefficients.append(())
+                coefficients.append(())  # no update yet
                 continue
             parameter.grad.div_(self.batch_scale)
             strategy = self.warmup_strategy
@@ -178,10 +176,6 @@ class LBSGD(SGD):
     def _lars(parameter: Parameter, wd: float) -> float:
         weight, grad = (norm**2 for norm in _norms([parameter.weight, parameter.grad]))
         return min(max(math.sqrt(weight / (grad + wd * weight + 1e-18)), 0.01), 100.0)
-
-    def _apply(self, batch: Batch, *coefficients: float) -> None:
-        if coefficients:  # else gradients are still being gathered
-            super()._apply(batch, *coefficients)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "cumgrads": {}}
@@ -230,17 +224,13 @@ class LAMB(TwoMoments):
         torch._foreach_lerp_(mean, grads, 1 - self.beta1)
         torch._foreach_mul_(square, self.beta2)
         torch._foreach_addcmul_(square, grads, grads, value=1 - self.beta2)
-        step, scale = batch.scratch("step"), batch.scratch("scale")
-        torch._foreach_copy_(scale, square)
-        torch._foreach_div_(scale, square_correction)
-        torch._foreach_sqrt_(scale)
-        torch._foreach_add_(scale, self.epsilon)
-        torch._foreach_copy_(step, mean)
-        torch._foreach_div_(step, mean_correction)
-        torch._foreach_div_(step, scale)
+        step = batch.scratch("step").load(mean, 1 / mean_correction)
+        scale = batch.scratch("scale").load(square, 1 / square_correction)
+        step.flat.div_(scale.flat.sqrt_().add_(self.epsilon))
         if wd:
-            torch._foreach_add_(step, batch.weights, alpha=wd)
-        for weight, direction, weight_norm, step_norm in zip(batch.weights, step, _norms(batch.weights), _norms(step)):
+            torch._foreach_add_(step.pieces, batch.weights, alpha=wd)
+        norms = zip(_norms(batch.weights), _norms(step.pieces))
+        for weight, direction, (weight_norm, step_norm) in zip(batch.weights, step.pieces, norms):
             if self.lower_bound:
                 weight_norm = max(weight_norm, self.lower_bound)
             if self.upper_bound:

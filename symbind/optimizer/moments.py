@@ -62,7 +62,11 @@ class Adam(TwoMoments):
 
     def _apply(self, batch: Batch, lr: float, wd: float) -> None:
         # The fused kernel adds the decay itself, but cannot clip the sum.
-        grads, kernel_wd = (self._decayed_gradient(batch, wd), 0.0) if self._clips else (self._gradient(batch), wd)
+        if self._bound < math.inf:
+            grads, kernel_wd = self._decayed_gradient(batch, wd), 0.0
+        else:
+            grads, kernel_wd = self._gradient(batch), wd
+        mean, variance = batch.states
         device = batch.weights[0].device
         if device not in _ENDLESS:
             _ENDLESS[device] = torch.tensor(math.inf, device=device)
@@ -70,7 +74,8 @@ class Adam(TwoMoments):
         torch._fused_adam_(
             batch.weights,
             grads,
-            *batch.states,
+            mean,
+            variance,
             [],
             [_ENDLESS[device]] * len(grads),
             lr=lr,
@@ -100,15 +105,13 @@ class Adamax(TwoMoments):
         mean, bound = batch.states
         grads = self._decayed_gradient(batch, wd)
         torch._foreach_lerp_(mean, grads, 1 - self.beta1)
-        size = batch.scratch("size")
-        torch._foreach_copy_(size, grads)
-        torch._foreach_abs_(size)
+        size = batch.scratch("size").load(grads)
+        size.flat.abs_()
         torch._foreach_mul_(bound, self.beta2)
-        torch._foreach_maximum_(bound, size)
+        torch._foreach_maximum_(bound, size.pieces)
         # Where the bound is 0 so is the mean; 0/tiny keeps the weight, 0/0 would destroy it.
-        torch._foreach_copy_(size, bound)
-        torch._foreach_clamp_min_(size, torch.finfo(size[0].dtype).tiny)
-        torch._foreach_addcdiv_(batch.weights, mean, size, value=-lr)
+        size.load(bound).flat.clamp_(min=torch.finfo(size.flat.dtype).tiny)
+        torch._foreach_addcdiv_(batch.weights, mean, size.pieces, value=-lr)
 
 
 @register
@@ -150,13 +153,10 @@ class Nadam(TwoMoments):
         torch._foreach_lerp_(mean, grads, 1 - self.beta1)
         torch._foreach_mul_(variance, self.beta2)
         torch._foreach_addcmul_(variance, grads, grads, value=1 - self.beta2)
-        deviation = batch.scratch("deviation")
-        torch._foreach_copy_(deviation, variance)
-        torch._foreach_div_(deviation, correction)
-        torch._foreach_sqrt_(deviation)
-        torch._foreach_add_(deviation, self.epsilon)
-        torch._foreach_addcdiv_(batch.weights, grads, deviation, value=-lr_grad)
-        torch._foreach_addcdiv_(batch.weights, mean, deviation, value=-lr_mean)
+        deviation = batch.scratch("deviation").load(variance, 1 / correction)
+        deviation.flat.sqrt_().add_(self.epsilon)
+        torch._foreach_addcdiv_(batch.weights, grads, deviation.pieces, value=-lr_grad)
+        torch._foreach_addcdiv_(batch.weights, mean, deviation.pieces, value=-lr_mean)
 
 
 @register
@@ -189,11 +189,9 @@ class FTML(RuleOptimizer):
         torch._foreach_add_(leader, grads, alpha=1 - self.beta1)
         torch._foreach_mul_(denominator, self.beta1)
         torch._foreach_addcmul_(leader, denominator, batch.weights)
-        torch._foreach_copy_(denominator, variance)
-        torch._foreach_div_(denominator, correction)
-        torch._foreach_sqrt_(denominator)
-        torch._foreach_add_(denominator, self.epsilon)
-        torch._foreach_mul_(denominator, rate)
+        fresh = batch.scratch("denominator").load(variance, 1 / correction)
+        fresh.flat.sqrt_().add_(self.epsilon).mul_(rate)
+        torch._foreach_copy_(denominator, fresh.pieces)
         torch._foreach_addcmul_(leader, denominator, batch.weights, value=-1)
         torch._foreach_copy_(batch.weights, leader)
         torch._foreach_div_(batch.weights, denominator)

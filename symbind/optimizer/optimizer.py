@@ -68,7 +68,7 @@ class Optimizer:
             )
             lr_scheduler.base_lr = learning_rate
         self.rescale_grad = rescale_grad
-        self.lr = learning_rate
+        self.lr: Any = learning_rate  # None only where a scheduler decides
         self.lr_scheduler = lr_scheduler
         self.wd = wd
         self.clip_gradient = clip_gradient
@@ -179,7 +179,7 @@ class Optimizer:
         The others keep their ``__wd_mult__``; without one, named parameters that do not decay by nature
         (:meth:`_decays`) have 0.
         """
-        exempt = {name: 0.0 for name in self.idx2name.values() if not self._decays(name)}
+        exempt: dict[Hashable, float] = {name: 0.0 for name in self.idx2name.values() if not self._decays(name)}
         self.wd_mult = {**exempt, **self._attribute_of_arguments("__wd_mult__"), **args_wd_mult}
 
     @staticmethod

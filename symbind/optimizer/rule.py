@@ -7,23 +7,23 @@ are cut, is decided when arrays are first seen and kept while the same arrays co
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import math
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..ndarray import NDArray
-from .batch import Batch, Parameter, ScratchPool, cut
+from .batch import Batch, Parameter, Scratch, ScratchPool, cut
 from .optimizer import Optimizer
 
 __all__ = ["RuleOptimizer", "zeros_like"]
 
 
 def zeros_like(weight: NDArray) -> NDArray:
-    """A contiguous array of zeros with shape, dtype and context of ``weight``."""
-    zeros = torch.zeros_like(weight.tensor, memory_format=torch.contiguous_format)
-    return NDArray(zeros, weight.context)
+    """Zeros with shape, dtype and context of ``weight``."""
+    return NDArray(torch.zeros_like(weight.tensor), weight.context)
 
 
 class RuleOptimizer(Optimizer):
@@ -51,12 +51,14 @@ class RuleOptimizer(Optimizer):
             cls.update_multi = Optimizer.update_multi  # type: ignore[method-assign]
 
     def _coefficients(self, index: Hashable, lr: float, wd: float, t: int) -> tuple[float, ...]:
-        """What :meth:`_apply` needs to know about update number ``t`` of a parameter, beside its arrays."""
+        """What :meth:`_apply` needs to know about update number ``t`` of a parameter, beside its arrays.
+
+        Nothing at all, ``()``, leaves the parameter as it is.
+        """
         return lr, wd
 
-    def _apply(self, batch: Batch, *coefficients: float) -> None:
-        """Update the weights and states of ``batch`` in place."""
-        raise NotImplementedError
+    # The rule: _apply(batch, *coefficients) updates the weights and states of the batch in place.
+    _apply: Callable[..., None]
 
     def _step_coefficients(
         self, indices: Sequence[Hashable], parameters: Sequence[Parameter]
@@ -72,39 +74,32 @@ class RuleOptimizer(Optimizer):
     # --- gradients as rules want them
 
     @property
-    def _clips(self) -> bool:
-        return self.clip_gradient is not None and self.clip_gradient > 0
+    def _bound(self) -> float:
+        """What gradients are clipped to; infinite if they are not."""
+        return self.clip_gradient if self.clip_gradient is not None and self.clip_gradient > 0 else math.inf
 
     def _gradient(self, batch: Batch) -> list[Tensor]:
         """``clip(rescale_grad · g)``, to be read only."""
-        if self.rescale_grad == 1 and not self._clips:
+        if self.rescale_grad == 1 and self._bound == math.inf:
             return batch.grads
-        return self._own_gradient(batch)
+        return self._own_gradient(batch).pieces
 
-    def _own_gradient(self, batch: Batch) -> list[Tensor]:
+    def _own_gradient(self, batch: Batch) -> Scratch:
         """``clip(rescale_grad · g)`` in scratch memory."""
-        own = batch.scratch("gradient")
-        for grad, scaled in zip(batch.grads, own):
-            torch.mul(grad, self.rescale_grad, out=scaled)
-        if self._clips:
-            self._clip(own)
+        own = batch.scratch("gradient").load(batch.grads, self.rescale_grad)
+        if self._bound < math.inf:
+            own.flat.clamp_(-self._bound, self._bound)
         return own
 
     def _decayed_gradient(self, batch: Batch, wd: float) -> list[Tensor]:
         """``clip(rescale_grad · g + wd · w)``, to be read only."""
         if wd == 0:
             return self._gradient(batch)
-        own = batch.scratch("gradient")
-        for grad, scaled in zip(batch.grads, own):
-            torch.mul(grad, self.rescale_grad, out=scaled)
-        torch._foreach_add_(own, batch.weights, alpha=wd)
-        if self._clips:
-            self._clip(own)
-        return own
-
-    def _clip(self, tensors: list[Tensor]) -> None:
-        torch._foreach_clamp_min_(tensors, -self.clip_gradient)
-        torch._foreach_clamp_max_(tensors, self.clip_gradient)
+        own = batch.scratch("gradient").load(batch.grads, self.rescale_grad)
+        torch._foreach_add_(own.pieces, batch.weights, alpha=wd)
+        if self._bound < math.inf:
+            own.flat.clamp_(-self._bound, self._bound)
+        return own.pieces
 
     # --- states
 
@@ -208,8 +203,8 @@ class _PreparedUpdate:
         """Whether these are the arrays that were prepared."""
         return all(
             weight.tensor is known_weight and grad.tensor is known_grad
-            for weight, grad, (known_weight, known_grad) in zip(weights, grads, self.arrays)
-        ) and all(state is known for state, known in zip(states, self.states))
+            for weight, grad, (known_weight, known_grad) in zip(weights, grads, self.arrays, strict=True)
+        ) and all(state is known for state, known in zip(states, self.states, strict=True))
 
     def run(self) -> None:
         """Make one update."""
@@ -217,7 +212,7 @@ class _PreparedUpdate:
         if not self.groups or not self._grouped_by(coefficients):
             self._group(coefficients)
         for positions, batches in self.groups:
-            for batch in batches:
+            for batch in batches if coefficients[positions[0]] else ():
                 batch.fetch()
                 self.optimizer._apply(batch, *coefficients[positions[0]])
                 batch.store()

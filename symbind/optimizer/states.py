@@ -30,6 +30,8 @@ _BYTEARRAY = Global("builtins", "bytearray")
 _NDARRAY_MODULES = ("mxnet.ndarray", "mxnet.ndarray.ndarray")
 _OPTIMIZER_MODULES = ("mxnet.optimizer", "mxnet.optimizer.optimizer", "mxnet.optimizer.contrib")
 _SCHEDULER_MODULE = "mxnet.lr_scheduler"
+# What MXNet's updater asks of an optimizer, and this package has no use for.
+_ONLY_IN_MXNET = {"aggregate_num": 4, "allow_np_array": False}
 # Deeper nesting than any state has; bounds the recursion over a hostile file.
 _MAX_DEPTH = 16
 
@@ -73,7 +75,7 @@ def _describe(value: Any) -> Any:
             return {_describe(key): _describe(item) for key, item in value.items()}
         case Optimizer() if Optimizer.opt_registry.get(type(value).__name__.lower()) is type(value):
             module = _OPTIMIZER_MODULES[1]
-            state = value.__getstate__()
+            state = {**_ONLY_IN_MXNET, **value.__getstate__()}
         case lr_scheduler.LRScheduler() if type(value).__name__ in lr_scheduler.__all__:
             module = _SCHEDULER_MODULE
             state = vars(value)
@@ -121,10 +123,14 @@ class _Builder:
             raise MXNetError(f"Optimizer states have the key {key!r}; only numbers and strings are allowed")
         return self.build(key, depth)
 
-    def _spend(self, data: Any, what: str) -> bytes:
-        """The raw bytes of an array; the sum of all must fit into the file they came from."""
-        if isinstance(data, Instance) and data.callable.name == "bytearray":
-            data = data.args[0] if len(data.args) == 1 else None
+    def _raw(self, data: Any, what: str) -> bytes:
+        """The bytes of an array; those of all arrays must fit into the file they came from."""
+        match data:
+            # Old protocols write bytes as a call that makes them of text, and MXNet makes bytearrays.
+            case Instance(Global(name="bytearray"), args=(inner, *_)):
+                return self._raw(inner, what)
+            case Instance(Global("_codecs", "encode"), args=(str() as text, *_)) | (str() as text):
+                data = text.encode("latin-1") if max(text, default="") < "\u0100" else None
         if not isinstance(data, bytes):
             raise MXNetError(f"Optimizer states have {what} without its bytes")
         self._budget -= len(data)
@@ -134,7 +140,7 @@ class _Builder:
 
     def _ndarray(self, value: Instance) -> NDArray:
         state = value.state if isinstance(value.state, dict) else {}
-        data = self._spend(state.get("handle"), "an NDArray")
+        data = self._raw(state.get("handle"), "an NDArray")
         loaded = from_bytes(data)
         if loaded.tensor.nbytes > len(data):
             raise MXNetError("Optimizer states hold a sparse array, which is not supported")
@@ -144,15 +150,15 @@ class _Builder:
         """An ndarray as an NDArray, a scalar as a number."""
         match value:
             case Instance(Global(name="_reconstruct"), state=(_, tuple() as shape, dtype, bool() as columns, data)):
-                order = "F" if columns else "C"
+                order: Any = "F" if columns else "C"
             case Instance(Global(name="_frombuffer"), args=(data, dtype, tuple() as shape, "C" | "F" as order)):
                 pass
             case Instance(Global(name="scalar"), args=(dtype, data)):
                 shape, order = (), "C"
             case _:
                 raise MXNetError("Optimizer states hold a NumPy array in an unknown form")
-        data = self._spend(data, "a NumPy array")
         numpy_dtype = _dtype(dtype)
+        data = self._raw(data, "a NumPy array")
         if not all(type(size) is int and size >= 0 for size in shape) or (
             math.prod(shape) * numpy_dtype.itemsize != len(data)
         ):
@@ -201,7 +207,7 @@ def _restored(klass: type, attributes: Any) -> Any:
     missing = expected.keys() - (attributes.keys() if isinstance(attributes, dict) else ())
     if missing:
         raise MXNetError(f"{klass.__name__} in optimizer states lacks {', '.join(sorted(missing))}")
-    made = klass.__new__(klass)
+    made: Any = object.__new__(klass)
     if isinstance(made, Optimizer):
         made.__setstate__(attributes)
     else:

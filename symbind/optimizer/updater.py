@@ -25,21 +25,23 @@ class Updater:
         # States that were loaded lie in host memory until their parameter comes and shows where it is.
         self._unplaced: set[Hashable] = set()
 
-    def __call__(
-        self,
-        index: Hashable | Sequence[Hashable],
-        grad: NDArray | Sequence[NDArray],
-        weight: NDArray | Sequence[NDArray],
-    ) -> None:
-        """Update ``weight`` in place with ``grad``; or, given three lists, many parameters at a time."""
-        if not isinstance(index, (list, tuple)):
-            index, grad, weight = (index,), (grad,), (weight,)
-        indices = [one.decode() if isinstance(one, bytes) else one for one in index]
+    def __call__(self, index: Any, grad: Any, weight: Any) -> None:
+        """Update the array ``weight`` in place with ``grad``; or, given three lists, many parameters at a time.
+
+        The lists may hold different arrays every time, but if they do not, steps are faster.
+        """
+        if isinstance(index, (list, tuple)):
+            self._update(index, grad, weight)
+        else:
+            self._update((index,), (grad,), (weight,))
+
+    def _update(self, indices: Sequence[Hashable], grads: Sequence[NDArray], weights: Sequence[NDArray]) -> None:
         if not indices:
             return
-        self.optimizer._set_current_context(weight[0].context.device_id)
-        states = [self._state(one, array) for one, array in zip(indices, weight)]
-        self.optimizer.update_multi(indices, weight, grad, states)
+        indices = [index.decode() if isinstance(index, bytes) else index for index in indices]
+        self.optimizer._set_current_context(weights[0].context.device_id)
+        states = [self._state(index, weight) for index, weight in zip(indices, weights)]
+        self.optimizer.update_multi(indices, weights, grads, states)
 
     def _state(self, index: Hashable, weight: NDArray) -> Any:
         if index not in self.states:
