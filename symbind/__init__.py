@@ -17,6 +17,7 @@ from . import (
     ndarray,
     optimizer,
     random,
+    registry,
     symbol,
     visualization,
 )
