@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from ..graph.symbol import apply
 from .kernels import sequence
 from .operator import ZERO, Kernel, Operator, Sample, register
 from .parameter import Bool, DType, Enum, Float, Int, Optional, Param, Params
-from .shapes import merge, normalize_axis, product, same_shape
+from .shapes import merge, normalize_axis, same_shape
 
 aten = torch.ops.aten
 
@@ -42,7 +43,7 @@ class _Softmax(Operator):
 
 
 class _Forward(_Softmax):
-    inputs = ("data",)
+    inputs: Sequence[str] = ("data",)
 
     def inplace_pairs(self, p):
         return ((0, 0),) if p.dtype is None else ()
@@ -197,7 +198,7 @@ class SoftminGradient(_Gradient):
 
 
 class _SoftmaxActivation(Operator):
-    mode = Param(Enum("channel", "instance"), "instance", "Over axis 1, or over all axes but the first.")
+    mode = Param(Enum("channel", "instance"), "instance", "Over axis 1, or over the last axis.")
 
     def infer_shape(self, p, inputs, outputs):
         shapes = same_shape(inputs, outputs)
@@ -207,14 +208,14 @@ class _SoftmaxActivation(Operator):
         return shapes
 
     @staticmethod
-    def view(p: Params, array: torch.Tensor) -> torch.Tensor:
-        """``array`` with what competes along axis 1."""
-        return array if p.mode == "channel" else array.view(array.shape[0], product(array.shape[1:]))
+    def axis(p: Params) -> int:
+        """The axis whose numbers compete."""
+        return 1 if p.mode == "channel" else -1
 
 
 @register
 class SoftmaxActivation(_SoftmaxActivation):
-    r"""Softmax over the channels of every place, or over all numbers of a sample.
+    r"""Softmax over the channels of every place, or over the last axis.
 
     .. math:: y_i = \frac{e^{x_i}}{\sum_j e^{x_j}}
 
@@ -229,7 +230,7 @@ class SoftmaxActivation(_SoftmaxActivation):
         return [apply("_backward_SoftmaxActivation", dy[0], y[0], mode=p.mode)]
 
     def kernel(self, p, inputs, outputs, env):
-        return partial(torch.softmax, self.view(p, inputs[0]), 1, out=self.view(p, outputs[0]))
+        return partial(torch.softmax, inputs[0], self.axis(p), out=outputs[0])
 
 
 @register
@@ -240,5 +241,5 @@ class SoftmaxActivationGradient(_SoftmaxActivation):
     inputs = ("head_grad", "output")
 
     def kernel(self, p, inputs, outputs, env):
-        head, output, result = (self.view(p, array) for array in (*inputs, outputs[0]))
-        return partial(aten._softmax_backward_data.out, head, output, 1, head.dtype, grad_input=result)
+        head, output = inputs
+        return partial(aten._softmax_backward_data.out, head, output, self.axis(p), head.dtype, grad_input=outputs[0])
