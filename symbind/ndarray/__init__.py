@@ -20,6 +20,7 @@ from .creation import (
     from_dlpack,
     from_numpy,
     full,
+    histogram,
     linspace,
     moveaxis,
     onehot_encode,

@@ -16,6 +16,7 @@ import torch
 from ..base import MXNetError
 from ..dtype import name_of
 from ..ops.elementwise import PAIR_FUNCTIONS
+from .memory import overlap, same_memory
 
 __all__ = ["Number", "cast_number", "combine", "is_number"]
 
@@ -72,6 +73,13 @@ def combine(
         raise MXNetError(f"Shape inconsistent, Provided = {list(out.shape)}, inferred shape={list(shape)}")
     elif out.dtype != left.dtype:
         raise MXNetError(f"Type inconsistent, Provided = {name_of(out.dtype)}, inferred type={name_of(left.dtype)}")
+    elif any(isinstance(t, torch.Tensor) and overlap(t, out) and not same_memory(t, out) for t in (left, right)):
+        # An operand is a part of out: reading it must not see what was written.
+        return out.copy_(_compute(function, left, right, torch.empty_like(out)))
+    return _compute(function, left, right, out)
+
+
+def _compute(function: str, left: torch.Tensor, right: torch.Tensor | float, out: torch.Tensor) -> torch.Tensor:
     try:
         PAIR_FUNCTIONS[function].kernel(left, right, out)()
     except RuntimeError as error:

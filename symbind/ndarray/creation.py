@@ -16,8 +16,8 @@ from .functions import invoke
 from .ndarray import NDArray
 
 __all__ = [
-    "arange", "array", "concatenate", "empty", "eye", "from_dlpack", "from_numpy", "full", "linspace", "moveaxis",
-    "onehot_encode", "ones", "split_v2", "to_dlpack_for_read", "to_dlpack_for_write", "waitall", "zeros",
+    "arange", "array", "concatenate", "empty", "eye", "from_dlpack", "from_numpy", "full", "histogram", "linspace",
+    "moveaxis", "onehot_encode", "ones", "split_v2", "to_dlpack_for_read", "to_dlpack_for_write", "waitall", "zeros",
 ]  # fmt: skip
 
 ShapeLike = int | Sequence[int]
@@ -170,6 +170,22 @@ def split_v2(
     else:
         cuts = {"indices": (0, *indices_or_sections)}
     return invoke("_split_v2", ary, axis=axis, squeeze_axis=squeeze_axis, **cuts)
+
+
+def histogram(
+    a: NDArray, bins: int | NDArray = 10, range: tuple[float, float] | None = None
+) -> list[NDArray]:
+    """How many values of ``a`` fall into each bin, and the edges of the bins.
+
+    ``bins`` is the number of equal bins in ``range`` (that of the values, if None), or an array of edges.
+    """
+    if isinstance(bins, NDArray):
+        return invoke("_histogram", a, bins)
+    if range is None:
+        # NumPy widens the range of values that are all the same.
+        edges = np.histogram_bin_edges(a.asnumpy(), bins)
+        range = (float(edges[0]), float(edges[-1]))
+    return invoke("_histogram", a, bin_cnt=bins, range=range)
 
 
 def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:

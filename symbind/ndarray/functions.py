@@ -19,6 +19,7 @@ from ..ops.operator import Environment, Operator
 from ..ops.parameter import Params
 from ..ops.shapes import is_known, merge
 from ..ops.signature import FLUENT, bind_arguments, describe, fill_namespaces
+from .memory import overlap, same_memory
 from .ndarray import NDArray
 
 __all__ = ["install", "invoke", "run"]
@@ -191,13 +192,9 @@ def _may_write(
     if target.device != device:
         return False
     allowed = {i for i, o in operator.inplace_pairs(params) if o == position}
-    start, stop = target.data_ptr(), target.data_ptr() + target.nbytes
-    for i, tensor in enumerate(inputs):
-        overlaps = tensor.data_ptr() < stop and start < tensor.data_ptr() + tensor.nbytes
-        same = tensor.data_ptr() == start and tensor.nbytes == target.nbytes
-        if overlaps and not (same and i in allowed):
-            return False
-    return True
+    return all(
+        not overlap(tensor, target) or (i in allowed and same_memory(tensor, target)) for i, tensor in enumerate(inputs)
+    )
 
 
 # ---- the functions and methods -------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import torch
 
 from .arithmetic import Number, cast_number
 from .conversion import as_tensor
+from .memory import overlap
 
 __all__ = ["fill", "read", "write"]
 
@@ -42,7 +43,7 @@ def write(tensor: torch.Tensor, key: Any, value: torch.Tensor) -> None:
     """
     selection = _Selection(tensor, key)
     value = value.to(dtype=tensor.dtype, device=tensor.device)
-    if _overlap(tensor, value):
+    if overlap(tensor, value):
         value = value.clone()
     value = _broadcast(value, selection.shape)
     if not selection.arrays:
@@ -193,10 +194,3 @@ def _broadcast(value: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         return value.expand(shape)
     except RuntimeError:
         raise ValueError(f"operands could not be broadcast together: {given} and requested shape {shape}") from None
-
-
-def _overlap(one: torch.Tensor, two: torch.Tensor) -> bool:
-    """Whether two contiguous tensors share memory."""
-    if one.device != two.device:
-        return False
-    return one.data_ptr() < two.data_ptr() + two.nbytes and two.data_ptr() < one.data_ptr() + one.nbytes

@@ -230,6 +230,16 @@ def test_in_place_with_itself():
     np.testing.assert_array_equal(array.asnumpy(), [0, 1, 1])
 
 
+def test_in_place_with_a_part_of_itself():
+    array = nd.array([[1, 2], [3, 4], [5, 6]])
+    array -= array[1:2]
+    np.testing.assert_array_equal(array.asnumpy(), [[-2, -2], [0, 0], [2, 2]])
+    array = nd.arange(4)
+    part = array[1:]
+    part += array[:-1]
+    np.testing.assert_array_equal(array.asnumpy(), [0, 1, 3, 5])
+
+
 # ---- the same as the operators -----------------------------------------------------------------------------------
 
 

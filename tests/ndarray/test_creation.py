@@ -188,6 +188,16 @@ def test_split_v2():
     assert nd.split_v2(nd.zeros((2, 3)), 2, axis=0, squeeze_axis=True)[0].shape == (3,)
 
 
+@pytest.mark.parametrize("values", [[1, 2, 3, 4, 5, 9], [1, 1, 1]])
+def test_histogram(values):
+    array = nd.array(values)
+    for bins, range_ in [(10, None), (5, None), (4, (0, 8)), ([0.0, 2, 5], None)]:
+        counts, edges = nd.histogram(array, nd.array(bins) if isinstance(bins, list) else bins, range_)
+        expected_counts, expected_edges = np.histogram(values, bins, range_)
+        same(counts, expected_counts, "int64")
+        same(edges, expected_edges)
+
+
 def test_onehot_encode():
     out = nd.ones((3, 3))
     assert nd.onehot_encode(nd.array([0, 2, 5]), out) is out
