@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -69,7 +70,7 @@ class BatchNorm(Operator):
     cudnn_off = Param(Bool, False, "Accepted for MXNet's sake.")
     min_calib_range = Param(Optional(Float), None, "Accepted for MXNet's sake.")
     max_calib_range = Param(Optional(Float), None, "Accepted for MXNet's sake.")
-    samples = (
+    samples: Sequence[Sample] = (
         Sample((3, 2, 2), (2,), (2,), (2,), (2,), fix_gamma=False),
         Sample((3, 2), (2,), (2,), (2,), (2,), values={1: [1, 1]}),
         Sample((3, 2, 2), (2,), (2,), (2,), (2,), fix_gamma=False, use_global_stats=True, values={4: (0.5, 1.5)}),
@@ -246,7 +247,7 @@ class BatchNormV1(BatchNorm):
 
     def parse(self, attrs, node_name=""):
         p = super().parse(attrs, node_name)
-        p.axis = 1
+        vars(p).update(axis=1)
         return p
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import product as every
+from typing import Any
 
 import torch
 
@@ -62,7 +63,7 @@ class _Columns(Operator):
         sizes = image.shape[2:]
         shape = [size + 2 * pad for size, pad in zip(sizes, p.pad)]
         padded = torch.zeros(*image.shape[:2], *shape, dtype=image.dtype, device=image.device)
-        inner = padded[(..., *(slice(pad, pad + size) for size, pad in zip(sizes, p.pad)))]
+        inner: Any = (..., *(slice(pad, pad + size) for size, pad in zip(sizes, p.pad)))
         counts = self.counts(p, sizes)
         points = columns.view(*image.shape[:2], *p.kernel, *counts)
         pairs = []
@@ -71,8 +72,10 @@ class _Columns(Operator):
                 slice(i * dilate, i * dilate + (count - 1) * stride + 1, stride)
                 for i, dilate, count, stride in zip(point, p.dilate, counts, p.stride)
             ]
-            pairs.append((padded[(..., *places)], points[(slice(None), slice(None), *point)]))
-        return padded, inner, pairs
+            in_image: Any = (..., *places)
+            in_columns: Any = (slice(None), slice(None), *point)
+            pairs.append((padded[in_image], points[in_columns]))
+        return padded, padded[inner], pairs
 
 
 @register

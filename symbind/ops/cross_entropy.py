@@ -143,7 +143,7 @@ class SoftmaxOutputGradient(_SoftmaxOutput):
         label, probability, *head = inputs
         result = outputs[0]
         if label.shape == probability.shape:
-            steps = [partial(torch.sub, probability, label, out=result)]
+            steps: list[Kernel] = [partial(torch.sub, probability, label, out=result)]
             if p.grad_scale != 1:
                 steps.append(partial(result.mul_, p.grad_scale))
         else:

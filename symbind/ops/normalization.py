@@ -109,7 +109,8 @@ class LayerNormGradient(_LayerNorm):
         gamma = inputs[2]
         (mean, mean_steps), (deviation, deviation_steps) = (_rows(array, p.axis) for array in inputs[3:])
         inverse = torch.empty_like(deviation)
-        d_data, d_gamma, d_beta = outputs[0].movedim(p.axis, -1), *outputs[1:]
+        d_data = outputs[0].movedim(p.axis, -1)
+        d_gamma, d_beta = outputs[1:]
 
         def run() -> None:
             torch.reciprocal(deviation, out=inverse)
@@ -157,8 +158,9 @@ class _SampleNormForward(_SampleNorm):
         return list(apply(f"_backward_{self.name}", dy[0], *x[:2], *y[1:], **vars(p)))
 
     def kernel(self, p, inputs, outputs, env):
-        data, gamma, beta = self.view(p, inputs[0]), *inputs[1:]
-        output, mean, deviation = self.view(p, outputs[0]), *outputs[1:]
+        gamma, beta = inputs[1:]
+        mean, deviation = outputs[1:]
+        data, output = (self.view(p, array) for array in (inputs[0], outputs[0]))
         samples, parts, numbers = data.shape
 
         def run() -> None:
@@ -185,8 +187,9 @@ class _SampleNormGradient(_SampleNorm):
         return [data, data, (parts,), statistics, statistics], [data, (parts,), (parts,)]
 
     def kernel(self, p, inputs, outputs, env):
-        head, data, (gamma, mean, deviation) = self.view(p, inputs[0]), self.view(p, inputs[1]), inputs[2:]
-        d_data, d_gamma, d_beta = self.view(p, outputs[0]), *outputs[1:]
+        gamma, mean, deviation = inputs[2:]
+        head, data, d_data = (self.view(p, array) for array in (*inputs[:2], outputs[0]))
+        d_gamma, d_beta = outputs[1:]
         samples, parts, numbers = data.shape
         inverse = torch.empty_like(deviation)
 

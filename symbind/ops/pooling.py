@@ -81,7 +81,8 @@ class Windows:
             return array, array
         sizes = [axis.padded_size() for axis in self.axes]
         array = torch.full((*data.shape[:2], *sizes), fill, dtype=data.dtype, device=data.device)
-        return array, array[(..., *(slice(axis.pad, axis.pad + axis.size) for axis in self.axes))]
+        inner: Any = (..., *(slice(axis.pad, axis.pad + axis.size) for axis in self.axes))
+        return array, array[inner]
 
     def needs_copy(self, data: torch.Tensor) -> bool:
         return not (self.natural and data.is_contiguous())
@@ -203,7 +204,7 @@ class Pooling(_Pooling):
 
     name = "Pooling"
     outputs = ("output", "workspace")
-    samples = (
+    samples: Sequence[Sample] = (
         Sample((1, 2, 4, 5), kernel=(2, 3), values={0: (0, 100)}),
         Sample((1, 1, 5, 4), kernel=(3, 2), stride=(2, 1), pad=(1, 1), pool_type="avg"),
         Sample((1, 1, 5, 4), kernel=(3, 2), stride=(2, 1), pad=(1, 1), pool_type="avg", count_include_pad=False),
@@ -285,7 +286,7 @@ class PoolingGradient(_Pooling):
     """Gradient of Pooling: each head gradient goes to the numbers of its window, as the statistic weighs them."""
 
     name = "_backward_Pooling"
-    samples = (
+    samples: Sequence[Sample] = (
         Sample((1, 1, 3, 2), (1, 1, 4, 3), kernel=(2, 2), pool_type="avg"),
         Sample((1, 1, 3), (1, 1, 4), kernel=(2,), pool_type="sum"),
     )
@@ -375,7 +376,7 @@ class _PoolingV1(_Pooling):
 
     def parse(self, attrs, node_name=""):
         p = Operator.parse(self, attrs, node_name)
-        p.layout = p.p_value = p.count_include_pad = None
+        vars(p).update(layout=None, p_value=None, count_include_pad=None)
         self.check(p)
         return p
 

@@ -5,15 +5,16 @@ Convolutions and poolings work on arrays (batch, channel, spatial axes …), or 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..base import MXNetError
 
 if TYPE_CHECKING:
     import torch
 
-    from .operator import MaybeShape
     from .parameter import Params
+
+AnyShape = TypeVar("AnyShape", tuple[int, ...], tuple[int, ...] | None)
 
 __all__ = ["channel_first", "channel_given", "channel_last", "check_layout", "complete", "dilated", "first_view"]
 
@@ -50,14 +51,18 @@ def channel_last(p: Params) -> bool:
     return p.layout is not None and p.layout.endswith("C")
 
 
-def channel_first(shape: MaybeShape, last: bool) -> MaybeShape:
+def channel_first(shape: AnyShape, last: bool) -> AnyShape:
     """A shape whose channel is ``last`` as (batch, channel, spatial …)."""
-    return (shape[0], shape[-1], *shape[1:-1]) if shape is not None and last else shape
+    if shape is None or not last:
+        return shape
+    return (shape[0], shape[-1], *shape[1:-1])
 
 
-def channel_given(shape: MaybeShape, last: bool) -> MaybeShape:
+def channel_given(shape: AnyShape, last: bool) -> AnyShape:
     """The inverse of :func:`channel_first`."""
-    return (shape[0], *shape[2:], shape[1]) if shape is not None and last else shape
+    if shape is None or not last:
+        return shape
+    return (shape[0], *shape[2:], shape[1])
 
 
 def first_view(array: torch.Tensor, last: bool) -> torch.Tensor:
