@@ -20,6 +20,7 @@ class ConvertLayout(Operator):
     """
 
     name = "_convert_layout"
+    prepares_parameters = True
 
     def infer_shape(
         self, p: Params, inputs: list[MaybeShape], outputs: list[MaybeShape]

@@ -124,6 +124,8 @@ class Operator:
     elementwise: bool = False
     #: The output equals the (only) input: the node can be left out.
     identity: bool = False
+    #: Turns parameters into what a kernel wants of them: in inference it runs again only when they have changed.
+    prepares_parameters: bool = False
     #: Draws random numbers: two nodes of it are never the same value.
     random: bool = False
     #: Its kernel differs between training and inference.

@@ -7,7 +7,7 @@ output may overwrite an input, or is the input under another shape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ..graph.node import Entry, Node
@@ -73,16 +73,17 @@ def plan_memory(
     same_type: Callable[[Entry, Entry], bool],
     inplace_of: Callable[[Node], Pairs] | None = None,
     workspace_of: Callable[[Node], int] = lambda node: 0,
+    held: Collection[Node] = (),
 ) -> Plan:
     """Plan the run of ``forward`` (which must fill ``stores``) and then ``backward`` (which must fill ``gradients``).
 
     Both node lists are in running order; a variable's place is ``Kept(node)``. Nothing in the forward phase writes to
     a target of ``gradients``: they keep their content until backward runs. ``same_type`` tells whether two values
     could be the same array. ``inplace_of`` overrides what operators declare, and ``workspace_of`` gives the scratch
-    bytes of a node.
+    bytes of a node. The values of ``held`` nodes, which are not among the others, are there already, as ``Kept(entry)``.
     """
     return _Planner(
-        forward, backward, stores, gradients, num_bytes, same_type, inplace_of or _declared_inplace, workspace_of
+        forward, backward, stores, gradients, num_bytes, same_type, inplace_of or _declared_inplace, workspace_of, held
     ).plan()
 
 
@@ -113,12 +114,14 @@ class _Planner:
         same_type: Callable[[Entry, Entry], bool],
         inplace_of: Callable[[Node], Pairs],
         workspace_of: Callable[[Node], int],
+        held: Collection[Node],
     ) -> None:
         self.nodes = [node for node in (*forward, *backward) if not node.is_variable]
         self.backward_start = sum(not node.is_variable for node in forward)
         self.stores, self.gradients = stores, gradients
         self.num_bytes, self.same_type = num_bytes, same_type
         self.inplace_of, self.workspace_of = inplace_of, workspace_of
+        self.held = set(held)
         self.gradient_targets = {store.target for store in gradients}
         self.group_of: dict[Entry, _Group] = {}
         self.last_use = self._last_uses()
@@ -156,7 +159,7 @@ class _Planner:
 
     def _alias_root(self, entry: Entry) -> Entry:
         """The value whose memory ``entry`` is by declaration."""
-        while not entry.node.is_variable:
+        while not self._is_given(entry):
             source = next((i for i, o in entry.node.op.alias_pairs(entry.node.params) if o == entry.index), None)  # type: ignore[union-attr]
             if source is None:
                 break
@@ -173,16 +176,16 @@ class _Planner:
         copies = []
         for store in (*self.stores, *self.gradients):
             root = self._alias_root(store.entry)
-            if store.accumulate or root.node.is_variable or root in pinned:
+            if store.accumulate or self._is_given(root) or root in pinned:
                 copies.append(store)
             else:
                 pinned[root] = store.target
         return pinned, copies
 
     def _place_outputs(self, step: int, node: Node, pinned: dict[Entry, Kept]) -> None:
-        for source, _ in node.inputs:
-            if source.is_variable and (entry := Entry(source)) not in self.group_of:
-                self.group_of[entry] = _Group(-1, self.num_bytes(entry), Kept(source))
+        for entry in node.inputs:
+            if entry not in self.group_of:
+                self._note_given(entry)
         op, params = node.op, node.params
         aliases = {o: i for i, o in op.alias_pairs(params)}  # type: ignore[union-attr]
         inplace = {}
@@ -205,6 +208,14 @@ class _Planner:
             self.group_of[entry] = group
             group.last = max(group.last, self.last_use.get(entry, step))
 
+    def _is_given(self, entry: Entry) -> bool:
+        return entry.node.is_variable or entry.node in self.held
+
+    def _note_given(self, entry: Entry) -> None:
+        """A value that no step makes: the caller's variable, or held."""
+        key = entry.node if entry.node.is_variable else entry
+        self.group_of[entry] = _Group(-1, self.num_bytes(entry), Kept(key))
+
     def _may_overwrite(self, step: int, node: Node, position: int, output: Entry, pinned: dict[Entry, Kept]) -> bool:
         """Whether ``output`` may be written over the input at ``position``: nobody may need the input any more."""
         source = node.inputs[position]
@@ -224,7 +235,7 @@ class _Planner:
         after: dict[Node, list[Store]] = {}
         at_end: dict[bool, list[Store]] = {False: [], True: []}
         for store in copies:
-            if store.entry.node.is_variable:
+            if self._is_given(store.entry):
                 at_end[store.target in self.gradient_targets].append(store)
             else:
                 after.setdefault(store.entry.node, []).append(store)

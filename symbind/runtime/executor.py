@@ -17,6 +17,7 @@ from ..graph.symbol import Symbol
 from ..ndarray import NDArray
 from ..ops.shapes import is_known, product
 from ..passes.gradient import Gradient, build_gradient
+from ..passes.hoist import hoistable
 from ..passes.infer import infer_dtypes, infer_shapes
 from ..passes.layout import arrange
 from ..passes.plan import Kept, Store, plan_memory
@@ -39,13 +40,14 @@ class MemoryPlan:
     gradients: int
     auxiliary: int
     outputs: int
+    prepared: int
     arena: int
     arena_without_sharing: int
     arena_lower_bound: int
 
     @property
     def total(self) -> int:
-        return self.arguments + self.gradients + self.auxiliary + self.outputs + self.arena
+        return self.arguments + self.gradients + self.auxiliary + self.outputs + self.prepared + self.arena
 
     def __str__(self) -> str:
         rows = [
@@ -53,6 +55,7 @@ class MemoryPlan:
             ("gradients", self.gradients),
             ("auxiliary states", self.auxiliary),
             ("outputs", self.outputs),
+            ("prepared parameters", self.prepared),
             ("arena", self.arena),
             ("total", self.total),
             ("arena without sharing", self.arena_without_sharing),
@@ -192,16 +195,20 @@ class Executor:
             return dtypes[a.node][a.index] == dtypes[b.node][b.index] and layouts.get(a) == layouts.get(b)
 
         order = execution_order(arranged.outputs)
+        # While training, parameters change at every step: only inference is worth preparing for.
+        hoisted = hoistable(order) if modes == (False,) else []
+        steps = [n for n in order if n not in set(hoisted)]
         in_forward = set(post_order(heads))
         plan = plan_memory(
-            [n for n in order if n in in_forward],
-            [n for n in order if n not in in_forward],
+            [n for n in steps if n in in_forward],
+            [n for n in steps if n not in in_forward],
             stores,
             gradient_stores,
             num_bytes,
             same_type,
             lambda node: implementations[node].inplace,
             lambda node: implementations[node].workspace,
+            hoisted,
         )
         share = next(iter(self._programs.values()), None) or (self._shared._prepare(False) if self._shared else None)
         return Program(
@@ -215,6 +222,7 @@ class Executor:
             generator(self._device),
             modes,
             None if share is None else share.arena,
+            hoisted,
         )
 
     def _variables(self) -> Iterator[tuple[Node, NDArray]]:
@@ -246,6 +254,7 @@ class Executor:
             self._copy_inputs(kwargs)
         self._is_train = bool(is_train)
         program = self._prepare(self._is_train)
+        program.refresh()
         if self._monitor is not None:
             program.run_watched(self._is_train, self._report)
         else:
@@ -365,12 +374,14 @@ class Executor:
         def total(arrays: Sequence[NDArray | None]) -> int:
             return sum(a.tensor.numel() * a.tensor.element_size() for a in arrays if a is not None)
 
-        plan = self._prepare(self._is_train).plan
+        program = self._prepare(self._is_train)
+        plan = program.plan
         return MemoryPlan(
             total(self.arg_arrays),
             total(self.grad_arrays),
             total(self.aux_arrays),
             total(self.outputs) + total(self._head_gradients),
+            program.prepared_bytes,
             plan.arena_bytes,
             plan.unshared_bytes,
             plan.lower_bound,

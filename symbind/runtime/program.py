@@ -11,6 +11,7 @@ import torch
 from ..base import MXNetError
 from ..graph.node import Entry, Node
 from ..ops.operator import Environment, Kernel
+from ..ops.shapes import product
 from ..passes.plan import InArena, Kept, Plan, Step, Store
 from .arena import ArenaMemory
 from .engine import Implementation, Layout
@@ -27,6 +28,24 @@ class Instruction:
     call: Kernel
     step: Step
     implementation: Implementation | None = None
+
+
+class _Preparation:
+    """A call that is repeated only when one of the arrays it comes from has been written to.
+
+    torch counts the writes to every tensor and its views; that is what tells.
+    """
+
+    def __init__(self, call: Kernel, sources: Sequence[torch.Tensor]) -> None:
+        self._call = call
+        self._sources = list(sources)
+        self._seen: list[int] | None = None
+
+    def run_if_stale(self) -> None:
+        versions = [source._version for source in self._sources]
+        if versions != self._seen:
+            self._call()
+            self._seen = versions
 
 
 class Program:
@@ -48,13 +67,15 @@ class Program:
         generator: torch.Generator,
         modes: Sequence[bool] = (True, False),
         share: ArenaMemory | None = None,
+        hoisted: Sequence[Node] = (),
     ) -> None:
         self.plan = plan
         self.arena = ArenaMemory(plan.arena_bytes, device, share)
-        self._kept = kept
+        self._kept = dict(kept)
         self._shapes, self._dtypes = shapes, dtypes
         self._implementations, self._layouts = implementations, layouts
         self._arrays: dict[Entry, torch.Tensor] = {}
+        self._preparations = self._prepare_parameters(hoisted, Environment(modes[0], device, generator))
         self.instructions: dict[str, dict[bool, list[Instruction]]] = {"forward": {}, "backward": {}}
         for phase, steps in (("forward", plan.forward), ("backward", plan.backward)):
             built: dict[int, Instruction | None] = {}
@@ -66,6 +87,35 @@ class Program:
                 self.instructions[phase][mode] = [x for x in built.values() if x is not None]
         self.forward = {mode: [i.call for i in listed] for mode, listed in self.instructions["forward"].items()}
         self.backward = {mode: [i.call for i in listed] for mode, listed in self.instructions["backward"].items()}
+
+    def _prepare_parameters(self, hoisted: Sequence[Node], env: Environment) -> list[_Preparation]:
+        """Arrays and calls for the nodes that run only when a variable has changed."""
+        preparations = []
+        variables: dict[Node, set[Node]] = {}
+        for node in hoisted:
+            for i in range(node.num_outputs):
+                entry = Entry(node, i)
+                layout = self._layouts.get(entry)
+                dtype, shape = self._dtypes[node][i], self._shapes[node][i]
+                flat = product(shape) if layout is None else layout.nbytes // dtype.itemsize
+                array = torch.zeros(flat, dtype=dtype, device=env.device)
+                self._kept[Kept(entry)] = array
+                self._arrays[entry] = array.view(shape) if layout is None else array
+            variables[node] = set().union(*({s} if s.is_variable else variables[s] for s, _ in node.inputs))
+            instruction = self._instruction(node, env)
+            if instruction is not None:
+                preparations.append(_Preparation(instruction.call, [self._kept[Kept(v)] for v in variables[node]]))
+        return preparations
+
+    def refresh(self) -> None:
+        """Prepare again what comes from variables that were written to since the last time."""
+        for preparation in self._preparations:
+            preparation.run_if_stale()
+
+    @property
+    def prepared_bytes(self) -> int:
+        """Bytes of the values that are kept from run to run."""
+        return sum(a.numel() * a.element_size() for kept, a in self._kept.items() if isinstance(kept.key, Entry))
 
     def array(self, entry: Entry) -> torch.Tensor:
         """The array that holds ``entry`` when its step has run (later steps may reuse the memory).
