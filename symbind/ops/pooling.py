@@ -250,7 +250,7 @@ class Pooling(_Pooling):
 
     def kernel(self, p, inputs, outputs, env):
         last = spatial.channel_last(p)
-        windows = Windows(self.axes(p, spatial.channel_first(inputs[0].shape, last)[2:]))
+        windows = Windows(self.axes(p, spatial.sizes(inputs[0], last)))
         data, output = windows.view(inputs[0], last), windows.view(outputs[0], last)
         result = output if output.is_contiguous() else torch.empty_like(output).contiguous()
         steps: list[Kernel] = []
@@ -314,7 +314,7 @@ class PoolingGradient(_Pooling):
 
     def kernel(self, p, inputs, outputs, env):
         last = spatial.channel_last(p)
-        windows = Windows(self.axes(p, spatial.channel_first(inputs[1].shape, last)[2:]))
+        windows = Windows(self.axes(p, spatial.sizes(inputs[1], last)))
         head, data, output = (windows.view(array, last) for array in (*inputs[:2], outputs[0]))
         steps: list[Kernel] = []
 

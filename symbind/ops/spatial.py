@@ -5,18 +5,20 @@ Convolutions and poolings work on arrays (batch, channel, spatial axes …), or 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ..base import MXNetError
 
 if TYPE_CHECKING:
     import torch
 
+    from .operator import MaybeShape
     from .parameter import Params
 
-AnyShape = TypeVar("AnyShape", tuple[int, ...], tuple[int, ...] | None)
-
-__all__ = ["channel_first", "channel_given", "channel_last", "check_layout", "complete", "dilated", "first_view"]
+__all__ = [
+    "channel_first", "channel_given", "channel_last", "check_layout", "complete", "dilated", "first_view",
+    "sizes",
+]  # fmt: skip
 
 
 def complete(operator: str, p: Params, **defaults: int) -> None:
@@ -51,18 +53,19 @@ def channel_last(p: Params) -> bool:
     return p.layout is not None and p.layout.endswith("C")
 
 
-def channel_first(shape: AnyShape, last: bool) -> AnyShape:
+def channel_first(shape: MaybeShape, last: bool) -> MaybeShape:
     """A shape whose channel is ``last`` as (batch, channel, spatial …)."""
-    if shape is None or not last:
-        return shape
-    return (shape[0], shape[-1], *shape[1:-1])
+    return (shape[0], shape[-1], *shape[1:-1]) if shape is not None and last else shape
 
 
-def channel_given(shape: AnyShape, last: bool) -> AnyShape:
+def channel_given(shape: MaybeShape, last: bool) -> MaybeShape:
     """The inverse of :func:`channel_first`."""
-    if shape is None or not last:
-        return shape
-    return (shape[0], *shape[2:], shape[1])
+    return (shape[0], *shape[2:], shape[1]) if shape is not None and last else shape
+
+
+def sizes(array: torch.Tensor, last: bool) -> tuple[int, ...]:
+    """The lengths of the spatial axes of ``array``."""
+    return tuple(array.shape[1:-1] if last else array.shape[2:])
 
 
 def first_view(array: torch.Tensor, last: bool) -> torch.Tensor:
