@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import overload
-from typing import overload
 
 from ..base import MXNetError
 
@@ -28,12 +27,6 @@ def product(shape: Iterable[int]) -> int:
 
 @overload
 def merge(first: Shape, second: Shape | None) -> Shape: ...
-@overload
-def merge(first: Shape | None, second: Shape | None) -> Shape | None: ...
-@overload
-def merge(first: Shape, second: Shape | None) -> Shape: ...
-@overload
-def merge(first: Shape | None, second: Shape) -> Shape: ...
 @overload
 def merge(first: Shape | None, second: Shape | None) -> Shape | None: ...
 def merge(first: Shape | None, second: Shape | None) -> Shape | None:
