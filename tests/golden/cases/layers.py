@@ -64,8 +64,10 @@ def _activation() -> list[Case]:
         cases.append(case("Activation", EDGES, act_type=kind, note="edges"))
         cases += [retyped(cases[-3], dtype) for dtype in ("float64", "float16")]
     for kind in ("leaky", "elu", "selu", "gelu"):
-        cases += [case("LeakyReLU", data, act_type=kind) for data in (spread(2, 3), spread(1, 2, 3, 2))]
-        cases.append(case("LeakyReLU", EDGES, act_type=kind, note="edges"))
+        # MXNet's gradient of selu, scale * (alpha + output), is not its derivative, scale * alpha + output.
+        wrt = () if kind == "selu" else None
+        cases += [case("LeakyReLU", data, act_type=kind, wrt=wrt) for data in (spread(2, 3), spread(1, 2, 3, 2))]
+        cases.append(case("LeakyReLU", EDGES, act_type=kind, note="edges", wrt=wrt))
         cases += [retyped(cases[-3], dtype) for dtype in ("float64", "float16")]
     cases += [
         case("LeakyReLU", spread(2, 3)),
@@ -101,7 +103,8 @@ def _softmax() -> list[Case]:
         case("softmax", {"data": spread(2, 3, 4), "length": integers(1, 4, 2, 4, dtype="int32")}, axis=1, use_length=1),
         case("softmax", {"data": spread(2, 3), "length": length}, use_length=True, temperature=2.0),
         case("SoftmaxActivation", spread(2, 3)),
-        case("SoftmaxActivation", spread(2, 3, 2)),
+        # Beyond two axes MXNet's gradient is that of another axis than the output's.
+        case("SoftmaxActivation", spread(2, 3, 2), wrt=()),
         case("SoftmaxActivation", spread(2, 3, 2), mode="channel"),
         case("SoftmaxActivation", spread(2, 3, 2, 2), mode="channel"),
     ]

@@ -1,0 +1,58 @@
+"""Whole networks: what a symbol says about itself, and what a step of training gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import symbind as mx
+
+from . import archive
+from .compare import assert_same
+from .harness import build_network, describe, run
+from .networks import NETWORKS, Network
+
+RECORDS = archive.read(Path(__file__).parent / "networks.npz")
+
+# Networks that need something this package does not have yet.
+NOT_BUILT = {"detector_head", "lstm_cell", "mixed_precision"}
+
+CASES = [pytest.param(network, RECORDS[name], id=name) for name, network in NETWORKS.items() if name not in NOT_BUILT]
+
+
+def test_every_network_is_recorded() -> None:
+    assert list(RECORDS) == list(NETWORKS)
+    assert set(NETWORKS) >= NOT_BUILT
+
+
+def test_the_networks_not_built_cannot_be_built() -> None:
+    for name in NOT_BUILT:
+        with pytest.raises(AttributeError):
+            build_network(mx, NETWORKS[name])
+
+
+@pytest.mark.parametrize(("network", "record"), CASES)
+def test_description(network: Network, record: dict[str, Any]) -> None:
+    description = describe(build_network(mx, network), network)
+    for what, recorded in record.items():
+        if what != "run":
+            assert description.get(what) == recorded, what
+
+
+@pytest.mark.parametrize(("network", "record"), [case for case in CASES if case.values[0].runs])
+def test_training_step(network: Network, record: dict[str, Any]) -> None:
+    results = run(mx, build_network(mx, network), network)
+    # A monitor sees every output that is computed; MXNet does not compute the same thing twice.
+    assert set(results.pop("monitored")) >= set(record["run"]["monitored"])
+    for part, arrays in results.items():
+        assert list(arrays) == list(record["run"][part]), part
+        for name, array in arrays.items():
+            recorded = record["run"][part][name]
+            assert_same(f"{part}: {name}", array, recorded, tolerance=1e-5, floor=1e-6)
+
+
+@pytest.mark.parametrize(("network", "record"), CASES)
+def test_saving_and_loading_changes_nothing(network: Network, record: dict[str, Any]) -> None:
+    assert mx.sym.load_json(record["json"]).tojson() == record["json"]
