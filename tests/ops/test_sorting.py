@@ -23,6 +23,19 @@ def test_equal_elements_keep_their_order():
     assert call("argsort", TIES, is_ascend=False).tolist() == [[1, 2, 3, 0], [0, 1, 3, 2]]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8", "int32", "int64"])
+@pytest.mark.parametrize("ascend", [False, True])
+def test_topk_of_every_type_is_the_beginning_of_a_stable_sort(dtype, ascend):
+    x = np.random.RandomState(0).randint(-9, 9, (2, 30, 3)).astype(dtype)
+    if x.dtype.kind == "f":
+        x[0, :4, 0] = [-0.0, np.inf, 0.0, -np.inf]
+    key = x if ascend else -x.astype("float64")
+    expected = np.argsort(key, 1, kind="stable")[:, :11]
+    values, positions = call("topk", x, axis=1, k=11, ret_typ="both", is_ascend=ascend, dtype="int32")
+    np.testing.assert_array_equal(positions, expected)
+    np.testing.assert_array_equal(values, np.take_along_axis(x, expected, 1))
+
+
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("ascend", [False, True])
 def test_topk_along_an_axis(axis, ascend):
