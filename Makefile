@@ -1,0 +1,40 @@
+# make demo       train LeNet on real digits; results go to build/demo
+# make test       the tests, without those marked slow
+# make test-all   all tests
+# make check      the linter and the type checker
+# make bench      side-by-side benchmarks
+# make clean      remove what the others made
+#
+# PYTHON=python3.12 make demo   uses another Python for the virtual environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Touched when the environment is complete, so that it is made once, and again when the dependencies change.
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-all check bench clean
+
+demo: $(READY)
+	$(BIN)/python examples/digits_lenet.py --out build/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
