@@ -14,7 +14,7 @@ from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import Operator, Sample, register
 from .parameter import Bool, Float, Int, Param
-from .shapes import is_known, merge, normalize_axis
+from .shapes import merge, normalize_axis, square
 
 __all__: list[str] = []
 
@@ -22,16 +22,6 @@ __all__: list[str] = []
 def _stack(tensor: torch.Tensor) -> torch.Tensor:
     """All matrices in one batch."""
     return tensor.view(-1, *tensor.shape[-2:])
-
-
-def _square(shape, operator: str):
-    """``shape`` with its last two dimensions made known by each other; MXNetError if they differ."""
-    if shape is None:
-        return None
-    if len(shape) < 2 or (shape[-1] and shape[-2] and shape[-1] != shape[-2]):
-        raise MXNetError(f"{operator} needs square matrices, not {shape}")
-    side = shape[-1] or shape[-2]
-    return (*shape[:-2], side, side)
 
 
 def _transposed(symbol):
@@ -48,7 +38,7 @@ class _SquareToSquare(Operator):
     inputs = ("A",)
 
     def infer_shape(self, p, inputs, outputs):
-        shape = _square(merge(inputs[0], outputs[0]), self.name)
+        shape = square(merge(inputs[0], outputs[0]), self.name)
         return [shape], [shape]
 
 
@@ -227,7 +217,7 @@ class _Triangular(Operator):
     )  # fmt: skip
 
     def infer_shape(self, p, inputs, outputs):
-        a, b = _square(inputs[0], self.name), merge(inputs[1], outputs[0])
+        a, b = square(inputs[0], self.name), merge(inputs[1], outputs[0])
         if a is not None and b is not None:
             if len(a) != len(b):
                 raise MXNetError(f"{self.name} needs arrays of one rank, not {a} and {b}")
@@ -355,7 +345,7 @@ class _Numbers(Operator):
     inputs = ("A",)
 
     def infer_shape(self, p, inputs, outputs):
-        a = _square(inputs[0], self.name)
+        a = square(inputs[0], self.name)
         if a is None:
             return inputs, outputs
         return [a], [merge(a[:-2] or (1,), out) for out in outputs]
@@ -367,7 +357,7 @@ class _NumbersGradient(Operator):
     inputs = ("factor", "A")
 
     def infer_shape(self, p, inputs, outputs):
-        a = _square(merge(inputs[1], outputs[0]), self.name)
+        a = square(merge(inputs[1], outputs[0]), self.name)
         return [inputs[0], a], [a]
 
 
@@ -483,132 +473,3 @@ class DetGradient(_NumbersGradient):
     def kernel(self, p, inputs, outputs, env):
         factor, a, out = inputs[0].view(-1, 1, 1), _stack(inputs[1]), _stack(outputs[0])
         return lambda: torch.mul(torch.linalg.inv(a).mT, factor, out=out)
-
-
-# ---- diagonals and triangles as rows of numbers --------------------------------------------------------------------
-
-
-class _Places(Operator):
-    """Base of the operators that take elements of square matrices in a row, or put them there.
-
-    ``places`` are the (row, column) numbers of the elements in a matrix of a given side.
-    """
-
-    inputs = ("A",)
-
-    def places(self, p, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-        raise NotImplementedError
-
-    def extracted(self, p, matrices):
-        """Shape of the elements in a row, from the shape of the matrices."""
-        matrices = _square(matrices, self.name)
-        if not is_known(matrices):
-            return None
-        if matrices[-1] <= abs(p.offset):
-            raise MXNetError(f"Illegal offset {p.offset} for matrices of dimension {matrices[-1]}")
-        return (*matrices[:-2], len(self.places(p, matrices[-1])[0]))
-
-    def positions(self, p, matrices: torch.Tensor, device: torch.device) -> torch.Tensor:
-        """The elements' positions in a flattened matrix."""
-        side = matrices.shape[-1]
-        rows, columns = self.places(p, side)
-        return (rows * side + columns).to(device)
-
-
-class _Extract(_Places):
-    def infer_shape(self, p, inputs, outputs):
-        return [_square(inputs[0], self.name)], [merge(self.extracted(p, inputs[0]), outputs[0])]
-
-    def gradient(self, p, x, y, dy):
-        return [apply(self.name.replace("extract", "make"), dy[0], **vars(p))]
-
-    def kernel(self, p, inputs, outputs, env):
-        positions = self.positions(p, inputs[0], env.device)
-        flat, out = inputs[0].view(-1, inputs[0].shape[-1] ** 2), outputs[0].view(-1, len(positions))
-        return partial(torch.index_select, flat, 1, positions, out=out)
-
-
-class _Make(_Places):
-    def side(self, p, count: int) -> int:
-        """Side of the matrices that hold ``count`` numbers each."""
-        raise NotImplementedError
-
-    def infer_shape(self, p, inputs, outputs):
-        a = inputs[0]
-        if a is None or not a[-1]:
-            return inputs, outputs
-        side = self.side(p, a[-1])
-        return inputs, [merge((*a[:-1], side, side), outputs[0])]
-
-    def gradient(self, p, x, y, dy):
-        return [apply(self.name.replace("make", "extract"), dy[0], **vars(p))]
-
-    def kernel(self, p, inputs, outputs, env):
-        out = outputs[0]
-        positions = self.positions(p, out, env.device)
-        rows, flat = inputs[0].view(-1, len(positions)), out.view(-1, out.shape[-1] ** 2)
-
-        return lambda: flat.zero_().index_copy_(1, positions, rows)
-
-
-class _Diagonal(_Places):
-    offset = Param(Int, 0, "Which diagonal: 0 the main one, positive above it, negative below")
-
-    def places(self, p, side):
-        steps = torch.arange(side - abs(p.offset))
-        return steps - min(p.offset, 0), steps + max(p.offset, 0)
-
-
-class _TriangleElements(_Places):
-    offset = Param(Int, 0, "Diagonal that bounds the triangle; if it is not the main one, its sign says which triangle")
-    lower = Param(Bool, True, "The lower triangle, where offset is 0")
-
-    def places(self, p, side):
-        lower = p.offset < 0 or (p.offset == 0 and p.lower)
-        places = (torch.tril_indices if lower else torch.triu_indices)(side, side, p.offset)
-        return places[0], places[1]
-
-
-@register
-class ExtractDiag(_Diagonal, _Extract):
-    """The diagonals of square matrices: (…, n, n) → (…, n - :math:`|offset|`)."""
-
-    name = "_linalg_extractdiag"
-    aliases = ("linalg_extractdiag",)
-    samples = (Sample((2, 3, 3), offset=-1),)
-
-
-@register
-class MakeDiag(_Diagonal, _Make):
-    """Square matrices with the input on a diagonal, zeros elsewhere: (…, n) → (…, m, m), m = n + :math:`|offset|`."""
-
-    name = "_linalg_makediag"
-    aliases = ("linalg_makediag",)
-    samples = (Sample((2, 2), offset=1),)
-
-    def side(self, p, count):
-        return count + abs(p.offset)
-
-
-@register
-class ExtractTrian(_TriangleElements, _Extract):
-    """The triangles of square matrices, row by row: (…, n, n) → (…, m(m+1)/2), m = n - :math:`|offset|`."""
-
-    name = "_linalg_extracttrian"
-    aliases = ("linalg_extracttrian",)
-    samples = (Sample((2, 3, 3)), Sample((3, 3), offset=1))
-
-
-@register
-class MakeTrian(_TriangleElements, _Make):
-    """Square matrices with the input in a triangle, row by row, zeros elsewhere: (…, m(m+1)/2) → (…, n, n)."""
-
-    name = "_linalg_maketrian"
-    aliases = ("linalg_maketrian",)
-    samples = (Sample((2, 6), lower=False), Sample((3,), offset=-1))
-
-    def side(self, p, count):
-        side = int((2 * count) ** 0.5)
-        if side * (side + 1) != 2 * count:
-            raise MXNetError(f"Input tensor of maketrian has {count} numbers in a row, which fill no triangle")
-        return side + abs(p.offset)

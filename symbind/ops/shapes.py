@@ -7,7 +7,7 @@ from typing import overload
 
 from ..base import MXNetError
 
-__all__ = ["broadcast", "is_known", "merge", "normalize_axis", "product", "same_shape"]
+__all__ = ["broadcast", "is_known", "merge", "normalize_axis", "product", "same_shape", "square"]
 
 Shape = tuple[int, ...]
 
@@ -36,9 +36,7 @@ def merge(first: Shape | None, second: Shape | None) -> Shape | None:
     if first is None or second is None or first == second:
         return second if first is None else first
     if len(first) != len(second) or any(a != b and a and b for a, b in zip(first, second)):
-        raise MXNetError(
-            f"Shape inconsistent, Provided = [{_listed(first)}], inferred shape=({_listed(second)})"
-        )
+        raise MXNetError(f"Shape inconsistent, Provided = [{_listed(first)}], inferred shape=({_listed(second)})")
     return tuple(a or b for a, b in zip(first, second))
 
 
@@ -81,3 +79,13 @@ def normalize_axis(axis: int, rank: int, what: str = "axis") -> int:
     if not -rank <= axis < rank:
         raise MXNetError(f"{what} {axis} is out of range for an array of {rank} dimensions")
     return axis + rank if axis < 0 else axis
+
+
+def square(shape: Shape | None, what: str) -> Shape | None:
+    """``shape`` of square matrices, the last two dimensions known if one is; MXNetError names ``what`` needs them."""
+    if shape is None:
+        return None
+    if len(shape) < 2 or (shape[-1] and shape[-2] and shape[-1] != shape[-2]):
+        raise MXNetError(f"{what} needs square matrices, not {shape}")
+    side = shape[-1] or shape[-2]
+    return (*shape[:-2], side, side)

@@ -54,8 +54,6 @@ def test_inference_of_products():
         ("_linalg_syrk", [(3,)], {}),
         ("_linalg_inverse", [(2, 3, 4)], {}),
         ("_linalg_det", [(3,)], {}),
-        ("_linalg_extractdiag", [(2, 3, 3)], {"offset": 3}),
-        ("_linalg_maketrian", [(2, 5)], {}),
     ]:
         with pytest.raises(MXNetError):
             infer(op, shapes, **params)
@@ -123,24 +121,3 @@ def test_files_count_hidden_outputs_of_determinants():
     for name, count in (("_linalg_det", 3), ("_linalg_slogdet", 4)):
         op = registry.find(name)
         assert op.num_recorded_outputs(op.parse({})) == count
-
-
-@pytest.mark.parametrize("offset", [-2, -1, 0, 1])
-def test_diagonals(offset):
-    a = array(2, 4, 4)
-    taken = call("_linalg_extractdiag", a, offset=offset)
-    np.testing.assert_array_equal(taken, np.diagonal(a, offset, 1, 2))
-    made = call("_linalg_makediag", taken, offset=offset)
-    np.testing.assert_array_equal(made, np.stack([np.diag(row, offset) for row in taken]))
-
-
-@pytest.mark.parametrize("lower", [False, True])
-@pytest.mark.parametrize("offset", [-1, 0, 2])
-def test_triangles(offset, lower):
-    a = array(2, 4, 4)
-    # Off the main diagonal, the sign of offset says which triangle it is.
-    cut = np.tril if offset < 0 or (offset == 0 and lower) else np.triu
-    params = {"offset": offset, "lower": lower}
-    taken = call("_linalg_extracttrian", a, **params)
-    np.testing.assert_array_equal(taken, a[:, cut(np.ones((4, 4)), offset) == 1])
-    np.testing.assert_array_equal(call("_linalg_maketrian", taken, **params), cut(a, offset))

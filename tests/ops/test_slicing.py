@@ -1,4 +1,4 @@
-"""slice and its relatives, Crop, Pad, reverse, diag: inference both ways, errors, values."""
+"""slice and its relatives, Crop, Pad, reverse: inference both ways, errors, values."""
 
 import numpy as np
 import pytest
@@ -139,15 +139,3 @@ def test_reverse():
     for axis in ((5,), (0, 0)):
         with pytest.raises(MXNetError, match="axis"):
             infer("reverse", [(2, 3)], axis=axis)
-
-
-def test_diag():
-    for k in (-2, 0, 1):
-        np.testing.assert_array_equal(call("diag", X, k=k), np.diag(X, k))
-        np.testing.assert_array_equal(call("diag", X[0], k=k), np.diag(X[0], k))
-    volume = np.arange(24.0).reshape(2, 3, 4)
-    np.testing.assert_array_equal(call("diag", volume, axis1=-1, axis2=0), np.diagonal(volume, 0, -1, 0))
-    assert infer("diag", [(0, 4)])[1] == [(0,)]
-    for params in ({"k": 5}, {"k": -4}, {"axis1": 1}, {"axis2": 2}):
-        with pytest.raises(MXNetError):
-            infer("diag", [(4, 5)], **params)
