@@ -122,6 +122,15 @@ class GatherNDGradient(Operator):
         return run
 
 
+def _scattered(p, data, indices):
+    """Shape of what is put into an array of ``p.shape`` at ``indices``."""
+    if indices is None or not indices[0]:
+        return data
+    if indices[0] > len(p.shape):
+        raise MXNetError(f"Number of indices exceeds output dimension: indices {indices}, shape {p.shape}")
+    return merge(data, (*indices[1:], *p.shape[indices[0] :]) or (1,))
+
+
 @register
 class ScatterND(Operator):
     """``data`` put at coordinates of an array of zeros; undoes :class:`GatherND`.
@@ -137,11 +146,7 @@ class ScatterND(Operator):
 
     def infer_shape(self, p, inputs, outputs):
         data, indices = inputs
-        if indices is not None and indices[0]:
-            if indices[0] > len(p.shape):
-                raise MXNetError(f"Number of indices exceeds output dimension: indices {indices}, shape {p.shape}")
-            data = merge(data, (*indices[1:], *p.shape[indices[0] :]) or (1,))
-        return [data, indices], [merge(p.shape, outputs[0])]
+        return [_scattered(p, data, indices), indices], [merge(p.shape, outputs[0])]
 
     def infer_dtype(self, p, inputs, outputs):
         dtype = inputs[0] or outputs[0]
@@ -160,6 +165,39 @@ class ScatterND(Operator):
             prepare()
             out.zero_()
             slices.index_copy_(0, places, data)
+
+        return run
+
+
+@register
+class ScatterSetND(Operator):
+    """``lhs`` of the given ``shape`` with ``rhs`` put at coordinates, as :class:`ScatterND` puts it among zeros."""
+
+    name = "_scatter_set_nd"
+    inputs = ("lhs", "rhs", "indices")
+    inplace = ((0, 0),)
+    shape = Param(Shape, doc="Shape of lhs")
+    samples = (Sample((2, 3), (2,), (2, 2), values={2: [0, 1, 2, 0]}, integer=(2,), shape=(2, 3)),)
+
+    def infer_shape(self, p, inputs, outputs):
+        lhs, rhs, indices = inputs
+        whole = merge(merge(p.shape, lhs), outputs[0])
+        return [whole, _scattered(p, rhs, indices), indices], [whole]
+
+    def infer_dtype(self, p, inputs, outputs):
+        dtype = inputs[0] or inputs[1] or outputs[0]
+        return [dtype, dtype, inputs[2]], [dtype]
+
+    def kernel(self, p, inputs, outputs, env):
+        (lhs, rhs, indices), out = inputs, outputs[0]
+        places, prepare = _places(indices, p.shape)
+        slices = out.view(product(p.shape[: len(indices)]), -1)
+        rhs = rhs.view(len(places), -1)
+
+        def run() -> None:
+            prepare()
+            out.copy_(lhs)
+            slices.index_copy_(0, places, rhs)
 
         return run
 

@@ -411,16 +411,43 @@ class OneHot(Operator):
         return inputs, [p.dtype]
 
     def kernel(self, p, inputs, outputs, env):
-        indices, out = inputs[0].unsqueeze(-1), outputs[0]
-        whole = torch.empty(indices.shape, dtype=torch.int64, device=env.device)
-        inside = torch.empty_like(whole)
-        on, off = (torch.tensor(value, dtype=p.dtype, device=env.device) for value in (p.on_value, p.off_value))
+        return _hot_rows(inputs[0], outputs[0], p.on_value, p.off_value)
 
-        def run() -> None:
-            torch.clamp(whole.copy_(indices), 0, p.depth - 1, out=inside)
-            out.fill_(p.off_value).scatter_(-1, inside, torch.where(whole == inside, on, off))
 
-        return run
+def _hot_rows(indices: torch.Tensor, out: torch.Tensor, on_value: float, off_value: float) -> Kernel:
+    """Fill each row of ``out``, the last axis, with ``on_value`` at its index and ``off_value`` elsewhere."""
+    indices = indices.unsqueeze(-1)
+    whole = torch.empty(indices.shape, dtype=torch.int64, device=out.device)
+    inside = torch.empty_like(whole)
+    on, off = (torch.tensor(value, dtype=out.dtype, device=out.device) for value in (on_value, off_value))
+
+    def run() -> None:
+        torch.clamp(whole.copy_(indices), 0, out.shape[-1] - 1, out=inside)
+        out.fill_(off_value).scatter_(-1, inside, torch.where(whole == inside, on, off))
+
+    return run
+
+
+@register
+class OneHotEncode(Operator):
+    """The old form of :class:`OneHot`: indices (N,) as rows of the shape of ``rhs`` (N, depth), which is never read."""
+
+    name = "_onehot_encode"
+    inputs = ("lhs", "rhs")
+    unread = (1,)
+    zero_gradient = True
+
+    def infer_shape(self, p, inputs, outputs):
+        rows = merge(inputs[1], outputs[0])
+        if rows is None:
+            return inputs, outputs
+        if len(rows) != 2:
+            raise MXNetError(f"_onehot_encode needs a matrix to fill, not {rows}")
+        indices = merge(inputs[0], rows[:1])
+        return [indices, rows], [(*indices, rows[1])]
+
+    def kernel(self, p, inputs, outputs, env):
+        return _hot_rows(inputs[0], outputs[0], 1.0, 0.0)
 
 
 def _choice(condition: torch.Tensor, data: torch.Tensor) -> tuple[torch.Tensor, Kernel]:

@@ -10,7 +10,7 @@ from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Operator, Sample, register
 from .parameter import Bool, DType, Int, Optional, Param, Shape
-from .shapes import is_known, merge, normalize_axis, product
+from .shapes import is_known, merge, normalize_axis, product, same_shape
 
 __all__: list[str] = []
 
@@ -203,6 +203,26 @@ def _range(begin: int | None, end: int | None, rank: int, what: str) -> tuple[in
     if not 0 <= first < last <= rank:
         raise MXNetError(f"{what}_begin={begin}, {what}_end={end} is no range of the {rank} dimensions of {what}")
     return first, last
+
+
+@register
+class IdentityLike(Operator):
+    """``lhs`` as it is; ``rhs``, whose values are never read, only tells the shape and type of both."""
+
+    name = "_identity_with_attr_like_rhs"
+    inputs = ("lhs", "rhs")
+    alias = ((0, 0),)
+    unread = (1,)
+    samples = (Sample((2, 3), (2, 3)),)
+
+    def infer_shape(self, p, inputs, outputs):
+        return same_shape(inputs, outputs)
+
+    def gradient(self, p, x, y, dy):
+        return [dy[0], ZERO]
+
+    def kernel(self, p, inputs, outputs, env):
+        return partial(outputs[0].copy_, inputs[0])
 
 
 @register

@@ -117,6 +117,9 @@ def test_gather_nd_and_scatter_nd():
     placed[0, 2], placed[1, 0] = 1, 2
     values = np.stack([np.ones(4), np.full(4, 2.0)])
     np.testing.assert_array_equal(call("scatter_nd", values, indices[:, :2], shape=X.shape), placed)
+    np.testing.assert_array_equal(
+        call("_scatter_set_nd", -np.ones_like(X), values, indices[:, :2], shape=X.shape), np.where(placed, placed, -1)
+    )
     added = call("_backward_gather_nd", np.ones((3, 4)), X, indices)
     assert added[1, 0].tolist() == [2] * 4  # (1, 0) and (-1, -3) are one place
 
@@ -164,6 +167,8 @@ def test_one_hot():
     assert infer("one_hot", [None], [(2, 0)], depth=3) == ([(2,)], [(2, 3)])
     with pytest.raises(MXNetError, match="depth"):
         infer("one_hot", [(2,)], depth=0)
+    assert call("_onehot_encode", [2, -1], np.zeros((2, 3))).tolist() == [[0, 0, 1], [0, 0, 0]]
+    assert infer("_onehot_encode", [(2,), (0, 3)])[1] == [(2, 3)]
 
 
 def test_where():
