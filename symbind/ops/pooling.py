@@ -326,11 +326,11 @@ class PoolingGradient(_Pooling):
         exponent = self.exponent(p)
         if exponent > 1:
             power = windows.view(inputs[2], last)
-            scaled = torch.empty_like(head)
+            scaled = quotient = torch.empty_like(head)
 
             def divide() -> None:
-                torch.pow(power, exponent - 1, out=scaled)
-                torch.div(head, scaled, out=scaled).nan_to_num_(0, 0, 0)
+                torch.pow(power, exponent - 1, out=quotient)
+                torch.div(head, quotient, out=quotient).nan_to_num_(0, 0, 0)
 
             steps.append(divide)
         if not scaled.is_contiguous():
