@@ -50,7 +50,7 @@ class FeedForward:
         num_epoch: int | None = None,
         epoch_size: int | None = None,
         optimizer: Any = "sgd",
-        initializer: Any = Uniform(0.01),  # noqa: B008
+        initializer: Any = Uniform(0.01),
         numpy_batch_size: int = 128,
         arg_params: Mapping[str, NDArray] | None = None,
         aux_params: Mapping[str, NDArray] | None = None,
@@ -64,7 +64,7 @@ class FeedForward:
             stacklevel=2,
         )
         self.symbol = symbol
-        self.ctx = [ctx or cpu()] if not isinstance(ctx, (list, tuple)) else list(ctx)
+        self.ctx: list[Context] = [ctx or cpu()] if isinstance(ctx, Context | None) else list(ctx)
         self.num_epoch = num_epoch
         self.epoch_size = epoch_size
         self.optimizer = optimizer
@@ -244,7 +244,7 @@ class FeedForward:
         num_epoch: int | None = None,
         epoch_size: int | None = None,
         optimizer: Any = "sgd",
-        initializer: Any = Uniform(0.01),  # noqa: B008
+        initializer: Any = Uniform(0.01),
         eval_data: Any = None,
         eval_metric: Any = "acc",
         epoch_end_callback: Any = None,

@@ -37,7 +37,8 @@ class Node:
         serial: float | None = None,
         versions: Sequence[int] | None = None,
     ) -> None:
-        self.op = op
+        # An OperatorType, or None; the rooms above know it as the fuller Operator that it is.
+        self.op: Any = op
         self.name = name
         self.attrs = {} if attrs is None else attrs
         self.inputs = tuple(inputs)
@@ -80,7 +81,7 @@ class Entry(NamedTuple):
     """One value of the graph: output ``index`` of ``node``."""
 
     node: Node
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
 
     @property
     def name(self) -> str:

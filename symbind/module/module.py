@@ -50,7 +50,7 @@ class Module(BaseModule):
         compression_params: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(logger)
-        contexts = [context or cpu()] if not isinstance(context, (list, tuple)) else list(context)
+        contexts: list[Context] = [context or cpu()] if isinstance(context, Context | None) else list(context)
         if len(contexts) != 1:
             raise MXNetError(f"A module runs on one context; {len(contexts)} were given: {contexts}")
         self._context = contexts[0]

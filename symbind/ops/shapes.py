@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import overload
+from typing import TypeGuard, overload
 
 from ..base import MXNetError
 
@@ -12,7 +12,7 @@ __all__ = ["broadcast", "is_known", "merge", "normalize_axis", "product", "same_
 Shape = tuple[int, ...]
 
 
-def is_known(shape: Shape | None) -> bool:
+def is_known(shape: Shape | None) -> TypeGuard[Shape]:
     """Whether every dimension is known."""
     return shape is not None and 0 not in shape
 

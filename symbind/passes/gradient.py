@@ -94,13 +94,11 @@ def _node_gradient(node: Node, outputs: Sequence[Entry], arrived: Sequence[Symbo
         for g, y in zip(arrived, values)
     ]
     try:
-        result = node.op.gradient(node.params, [Symbol([e]) for e in node.inputs], values, heads)  # type: ignore
+        result = node.op.gradient(node.params, [Symbol([e]) for e in node.inputs], values, heads)
     except MXNetError as error:
         raise MXNetError(f"Cannot differentiate node {node.name}: {error}") from error
     if len(result) != len(node.inputs):
-        raise MXNetError(
-            f"The gradient of {node.op.name} gave {len(result)} values for {len(node.inputs)} inputs"  # type: ignore
-        )
+        raise MXNetError(f"The gradient of {node.op.name} gave {len(result)} values for {len(node.inputs)} inputs")
     return result
 
 

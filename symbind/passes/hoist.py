@@ -17,7 +17,7 @@ def hoistable(order: Sequence[Node]) -> list[Node]:
     """The nodes in ``order`` that prepare parameters: declared to, and reading variables or each other only."""
     found: dict[Node, None] = {}
     for node in order:
-        if node.op is None or not node.op.prepares_parameters:  # type: ignore[attr-defined]
+        if node.op is None or not node.op.prepares_parameters:
             continue
         if all(source.is_variable or source in found for source, _ in node.inputs):
             found[node] = None

@@ -35,7 +35,7 @@ def infer_shapes(order: Sequence[Node], given: Mapping[Node, Shape]) -> dict[Nod
     start = {node: merge_given(node, given.get(node), variable_shape(node)) for node in order if node.is_variable}
 
     def ask(node: Node, inputs: list[Shape | None], outputs: list[Shape | None]) -> Any:
-        return node.op.infer_shape(node.params, inputs, outputs)  # type: ignore[union-attr]
+        return node.op.infer_shape(node.params, inputs, outputs)
 
     return _fixed_point(order, start, ask, merge, is_known, _shape_text)
 
@@ -45,7 +45,7 @@ def infer_dtypes(order: Sequence[Node], given: Mapping[Node, torch.dtype]) -> di
     start = {node: given.get(node, variable_dtype(node)) for node in order if node.is_variable}
 
     def ask(node: Node, inputs: list[torch.dtype | None], outputs: list[torch.dtype | None]) -> Any:
-        return node.op.infer_dtype(node.params, inputs, outputs)  # type: ignore[union-attr]
+        return node.op.infer_dtype(node.params, inputs, outputs)
 
     return _fixed_point(order, start, ask, _merge_dtypes, lambda t: t is not None, _dtype_text)
 
@@ -101,13 +101,13 @@ def _fixed_point(
 def _explain(
     node: Node, inputs: Sequence[Any], outputs: Sequence[Any], text: Callable[[Any], str], error: MXNetError
 ) -> str:
-    names = node.op.input_names(node.params)  # type: ignore[union-attr]
+    names = node.op.input_names(node.params)
     seen = ", ".join(
         f"{name}={text(value)}" + (f" (variable {source.name})" if source.is_variable else "")
         for name, value, (source, _) in zip(names, inputs, node.inputs)
     )
     result = ", ".join(map(text, outputs))
-    return f"Error in operator {node.name}: {error} [{node.op.name}: {seen} -> {result}]"  # type: ignore[union-attr]
+    return f"Error in operator {node.name}: {error} [{node.op.name}: {seen} -> {result}]"
 
 
 def _merge_dtypes(first: torch.dtype | None, second: torch.dtype | None) -> torch.dtype | None:

@@ -29,6 +29,16 @@ class Chooser(Protocol):
     def convert(self, value: Any, target: Any) -> Any: ...
 
 
+class Fallback(Protocol):
+    """The operators' own kernels; see :class:`symbind.runtime.torch_engine.TorchImplementation`."""
+
+    def __call__(self, node: Node, layout: Any = None) -> Any:
+        """The node on plain arrays, or flat over arrays that share a layout."""
+
+    def keeps_zero(self, node: Node, dtype: torch.dtype) -> bool:
+        """Whether an element-wise node makes zeros of zeros."""
+
+
 @dataclass
 class Arranged:
     """The graph with its conversions, how each node runs, and the layout of every value that is not plain."""
@@ -45,12 +55,12 @@ def arrange(
     shapes: dict[Node, list[Shape]],
     dtypes: dict[Node, list[torch.dtype]],
     value: Any,
-    fallback: Any,
+    fallback: Fallback,
 ) -> Arranged:
     """Choose an implementation for every node; ``outputs`` come out plain.
 
-    ``value(shape, dtype, layout)`` describes an array to the engine, ``fallback(node, layout)`` makes the
-    implementation of a node that the engine leaves alone. Shapes and types of new nodes are added to the tables.
+    ``value(shape, dtype, layout)`` describes an array to the engine, ``fallback`` runs what the engine leaves alone.
+    Shapes and types of new nodes are added to the tables.
     """
     result = Arranged([])
     copies: dict[Node, Node] = {}
@@ -66,9 +76,12 @@ def arrange(
             return entry
         found = converted.get((entry, layout))
         if found is None:
+            conversion = engine.convert(described(entry), layout)
+            if conversion is None:
+                return in_layout(in_layout(entry, None, serial), layout, serial)
             node = Node(find("_convert_layout"), f"{entry.node.name}_in_layout", None, [entry], serial=serial)
             shapes[node], dtypes[node] = [shapes[entry.node][entry.index]], [dtypes[entry.node][entry.index]]
-            result.implementations[node] = engine.convert(described(entry), layout)
+            result.implementations[node] = conversion
             result.conversions += 1
             found = converted[entry, layout] = Entry(node)
             if layout is not None:
@@ -85,8 +98,8 @@ def arrange(
         made = [value(s, t, None) for s, t in zip(shapes[node], dtypes[node])]
         chosen = engine.implement(node, values, made)
         if chosen is None:
-            chosen = fallback(node, _shared_layout(node, values, made))
-        unread = node.op.unread_inputs(node.params)  # type: ignore[union-attr]
+            chosen = fallback(node, _shared_layout(node, values, made, fallback))
+        unread = node.op.unread_inputs(node.params)
         wanted = [
             e if i in unread else in_layout(e, layout, node.serial - 0.5)
             for i, (e, layout) in enumerate(zip(inputs, chosen.input_layouts))
@@ -105,9 +118,13 @@ def arrange(
     return result
 
 
-def _shared_layout(node: Node, values: Sequence[Any], made: Sequence[Any]) -> Any:
-    """The layout an element-wise node runs in: that of its first input that has one of its own, if it is dense."""
-    if not node.op.elementwise or len({v.dtype for v in (*values, *made)}) > 1:  # type: ignore[union-attr]
+def _shared_layout(node: Node, values: Sequence[Any], made: Sequence[Any], fallback: Fallback) -> Any:
+    """The layout an element-wise node runs in: that of its first input that has one of its own.
+
+    Padding is zero and must stay so: if there is any, the node runs there only if it makes nothing else of zeros.
+    """
+    dtypes = {v.dtype for v in (*values, *made)}
+    if not node.op.elementwise or len(dtypes) > 1:
         return None
-    layouts = [v.layout for v in values if v.layout is not None]
-    return layouts[0] if layouts and layouts[0].is_dense else None
+    layout = next((v.layout for v in values if v.layout is not None), None)
+    return layout if layout is None or layout.is_dense or fallback.keeps_zero(node, *dtypes) else None

@@ -88,7 +88,7 @@ def plan_memory(
 
 
 def _declared_inplace(node: Node) -> Pairs:
-    return node.op.inplace_pairs(node.params)  # type: ignore[union-attr]
+    return node.op.inplace_pairs(node.params)
 
 
 class _Group:
@@ -151,7 +151,7 @@ class _Planner:
         """The last step that reads each value. An input wanted for its shape alone is not read."""
         last: dict[Entry, int] = {}
         for step, node in enumerate(self.nodes):
-            unread = node.op.unread_inputs(node.params)  # type: ignore[union-attr]
+            unread = node.op.unread_inputs(node.params)
             for i, entry in enumerate(node.inputs):
                 if i not in unread:
                     last[entry] = step
@@ -160,7 +160,7 @@ class _Planner:
     def _alias_root(self, entry: Entry) -> Entry:
         """The value whose memory ``entry`` is by declaration."""
         while not self._is_given(entry):
-            source = next((i for i, o in entry.node.op.alias_pairs(entry.node.params) if o == entry.index), None)  # type: ignore[union-attr]
+            source = next((i for i, o in entry.node.op.alias_pairs(entry.node.params) if o == entry.index), None)
             if source is None:
                 break
             entry = entry.node.inputs[source]
@@ -187,8 +187,8 @@ class _Planner:
             if entry not in self.group_of:
                 self._note_given(entry)
         op, params = node.op, node.params
-        aliases = {o: i for i, o in op.alias_pairs(params)}  # type: ignore[union-attr]
-        inplace = {}
+        aliases = {o: i for i, o in op.alias_pairs(params)}
+        inplace: dict[int, list[int]] = {}
         for i, o in self.inplace_of(node):
             inplace.setdefault(o, []).append(i)
         for index in range(node.num_outputs):

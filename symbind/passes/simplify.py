@@ -26,12 +26,12 @@ def simplify(outputs: Sequence[Entry]) -> list[Entry]:
             continue
         op, params = node.op, node.params
         inputs = tuple(current(entry) for entry in node.inputs)
-        if op.identity:  # type: ignore[union-attr]
+        if op.identity:
             replacement[Entry(node)] = inputs[0]
             continue
         result = node if inputs == node.inputs else Node(op, node.name, node.attrs, inputs, params, node.serial)
-        if not (op.random or op.mutated_inputs(params)):  # type: ignore[union-attr]
-            result = seen.setdefault((op.name, params, inputs), result)  # type: ignore[union-attr]
+        if not (op.random or op.mutated_inputs(params)):
+            result = seen.setdefault((op.name, params, inputs), result)
         if result is not node:
             for i in range(node.num_outputs):
                 replacement[Entry(node, i)] = Entry(result, i)

@@ -17,7 +17,7 @@ class ArenaMemory:
 
     def __init__(self, size: int, device: torch.device, share: ArenaMemory | None = None) -> None:
         if share is not None and share.bytes.device == device and share.bytes.numel() >= size:
-            self.bytes = share.bytes
+            self.bytes: torch.Tensor = share.bytes
         else:
             self.bytes = torch.empty(size, dtype=torch.uint8, device=device)
 

@@ -105,15 +105,16 @@ def simple_bind(
 
     def allocate(node: Node, shared: Mapping[str, NDArray | None], may_pool: bool) -> NDArray:
         shape, dtype = shapes[node][0], dtypes[node][0]
+        assert is_known(shape)
         array = shared.get(node.name)
         if array is not None and array.shape == shape and array.tensor.dtype == dtype:
             return array
         if may_pool and shared_buffer is not None and node.name not in shared:
             pooled = shared_buffer.get(node.name)
-            size = product(shape)  # type: ignore[arg-type]
+            size = product(shape)
             if pooled is not None and pooled.tensor.dtype == dtype and pooled.tensor.numel() >= size:
                 return NDArray(pooled.tensor.reshape(-1)[:size].view(shape), ctx)
-        array = NDArray(torch.zeros(shape, dtype=dtype, device=device), ctx)  # type: ignore[arg-type]
+        array = NDArray(torch.zeros(shape, dtype=dtype, device=device), ctx)
         if may_pool and shared_buffer is not None and node.name not in shared:
             shared_buffer[node.name] = array
         return array

@@ -43,16 +43,33 @@ class Value(NamedTuple):
 class Implementation(Protocol):
     """One way to run a node. Arrays in a layout of their own reach the kernel as flat tensors of ``nbytes`` bytes."""
 
-    name: str
-    """Shown in reports: the engine and the kernel it chose."""
-    input_layouts: Sequence[Layout | None]
-    output_layouts: Sequence[Layout | None]
-    inplace: Sequence[tuple[int, int]]
-    """``(input, output)`` pairs of which the output may be written over the input."""
-    workspace: int
-    """Bytes of scratch memory during the run."""
-    flops: int
-    """Floating-point operations of one run, as far as they are counted; 0 for what only moves data."""
+    @property
+    def name(self) -> str:
+        """Shown in reports: the engine and the kernel it chose."""
+
+    @property
+    def input_layouts(self) -> Sequence[Layout | None]:
+        """The layout that each input must have."""
+
+    @property
+    def output_layouts(self) -> Sequence[Layout | None]:
+        """The layout that each output will have."""
+
+    @property
+    def inplace(self) -> Sequence[tuple[int, int]]:
+        """``(input, output)`` pairs of which the output may be written over the input."""
+
+    @property
+    def workspace(self) -> int:
+        """Bytes of scratch memory during the run."""
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one run, as far as they are counted; 0 for what only moves data."""
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether this is a plain loop that is far slower than the machine could do it."""
 
     def kernel(
         self,

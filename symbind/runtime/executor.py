@@ -25,6 +25,7 @@ from ..passes.simplify import simplify
 from .engine import Value
 from .engines import engine_for
 from .program import Program
+from .report import PlanReport, report
 from .torch_engine import TorchImplementation
 
 __all__ = ["Executor", "MemoryPlan", "require_complete"]
@@ -121,8 +122,8 @@ class Executor:
         variables = (*self._arguments, *self._auxiliary)
         arrays = (*self.arg_arrays, *self.aux_arrays)
         order = post_order(self._symbol.entries)
-        shapes = infer_shapes(order, {n: a.shape for n, a in zip(variables, arrays)})
-        dtypes = infer_dtypes(order, {n: a.tensor.dtype for n, a in zip(variables, arrays)})
+        shapes: Any = infer_shapes(order, {n: a.shape for n, a in zip(variables, arrays)})
+        dtypes: Any = infer_dtypes(order, {n: a.tensor.dtype for n, a in zip(variables, arrays)})
         for node, array in zip(variables, arrays):
             if shapes[node][0] != array.shape:
                 raise MXNetError(f"Shape of {node.name} is {array.shape}, but the graph asks for {shapes[node][0]}")
@@ -304,17 +305,17 @@ class Executor:
             out_grads = [out_grads.get(name) for name in self._symbol.list_outputs()]
         if len(out_grads) != len(self.outputs):
             raise MXNetError(f"backward got {len(out_grads)} head gradients for {len(self.outputs)} outputs")
-        for i in needed:
-            value, target = out_grads[i], self._head_gradients[i]
+        for name, value, target in zip(self._symbol.list_outputs(), out_grads, self._head_gradients):
+            if target is None:
+                continue
             if value is None:
-                raise MXNetError(f"The head gradient of output {self._symbol.list_outputs()[i]} is required")
+                raise MXNetError(f"The head gradient of output {name} is required")
             source = value.tensor if isinstance(value, NDArray) else torch.as_tensor(np.asarray(value))
-            if tuple(source.shape) != target.shape:  # type: ignore[union-attr]
+            if tuple(source.shape) != target.shape:
                 raise MXNetError(
-                    f"The head gradient of {self._symbol.list_outputs()[i]} has shape {tuple(source.shape)}, "
-                    f"expected {target.shape}"  # type: ignore[union-attr]
+                    f"The head gradient of {name} has shape {tuple(source.shape)}, expected {target.shape}"
                 )
-            target.tensor.copy_(source)  # type: ignore[union-attr]
+            target.tensor.copy_(source)
 
     # ---- looking inside ----------------------------------------------------------------------------------------
 
@@ -387,6 +388,17 @@ class Executor:
             plan.lower_bound,
         )
 
+    def plan_report(self, timed_runs: int = 0, is_train: bool | None = None) -> PlanReport:
+        """Every instruction of the program with its kernel, layouts, bytes and operations.
+
+        With ``timed_runs`` the program is run that often on what its arrays hold now, and the fastest run of each
+        instruction is added: milliseconds and GFLOP/s. ``is_train`` defaults to the mode of the last forward.
+        """
+        mode = self._is_train if is_train is None else is_train
+        program = self._prepare(mode)
+        program.refresh()
+        return report(program, mode, timed_runs)
+
     def debug_str(self) -> str:
         """The symbol's listing and the memory it was given."""
         total = self.memory_plan().total
@@ -451,7 +463,7 @@ class Executor:
                     "executor to not share parameters with the old one. Please check for error in the network. If this "
                     "is intended, set partial_shaping=True to suppress this warning."
                 )
-            size = product(shape)  # type: ignore[arg-type]
+            size = product(shape)
             if size <= array.tensor.numel():
                 return NDArray(array.tensor.reshape(-1)[:size].view(shape), array.context)
             if not allow_up_sizing:

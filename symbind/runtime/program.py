@@ -82,7 +82,7 @@ class Program:
             for mode in modes:
                 env = Environment(mode, device, generator)
                 for i, step in enumerate(steps):
-                    if i not in built or (isinstance(step, Node) and step.op.mode_dependent):  # type: ignore[union-attr]
+                    if i not in built or (isinstance(step, Node) and step.op.mode_dependent):
                         built[i] = self._instruction(step, env)
                 self.instructions[phase][mode] = [x for x in built.values() if x is not None]
         self.forward = {mode: [i.call for i in listed] for mode, listed in self.instructions["forward"].items()}
@@ -126,9 +126,14 @@ class Program:
         if found is None:
             layout = self._layouts.get(entry)
             dtype = self._dtypes[entry.node][entry.index]
-            found = self._plain(entry) if layout is None else self._view(entry, (layout.nbytes // dtype.itemsize,))
+            found = self._plain(entry) if layout is None else self._view(entry, (-(-layout.nbytes // dtype.itemsize),))
             self._arrays[entry] = found
         return found
+
+    def output_bytes(self, node: Node) -> int:
+        """Bytes of all outputs of a node."""
+        arrays = [self.array(Entry(node, i)) for i in range(node.num_outputs)]
+        return sum(a.numel() * a.element_size() for a in arrays)
 
     def _plain(self, entry: Entry) -> torch.Tensor:
         """The memory of ``entry`` seen in its plain shape, whatever its layout."""
@@ -155,7 +160,7 @@ class Program:
             source, target = self.array(step.entry), self._kept[step.target]
             call = partial(target.add_ if step.accumulate else target.copy_, source.view(target.shape))
             return Instruction(call, step)
-        unread = step.op.unread_inputs(step.params)  # type: ignore[union-attr]
+        unread = step.op.unread_inputs(step.params)
         # Of an input that is not read the kernel wants shape and type, not the content.
         inputs = [self._plain(e) if i in unread else self.array(e) for i, e in enumerate(step.inputs)]
         outputs = [self.array(Entry(step, i)) for i in range(step.num_outputs)]
@@ -167,5 +172,5 @@ class Program:
             call = implementation.kernel(inputs, outputs, workspace, env)  # type: ignore[assignment]
         except (NotImplementedError, RuntimeError) as error:
             shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
-            raise MXNetError(f"No kernel for node {step.name} ({step.op.name}) on inputs {shapes}: {error}") from error  # type: ignore[union-attr]
+            raise MXNetError(f"No kernel for node {step.name} ({step.op.name}) on inputs {shapes}: {error}") from error
         return None if call is None else Instruction(call, step, implementation)

@@ -15,18 +15,18 @@ __all__ = ["TorchEngine", "TorchImplementation"]
 
 
 class TorchImplementation:
-    """The operator's own torch kernel, on plain arrays, or flat over arrays that all share one dense layout."""
+    """The operator's own torch kernel, on plain arrays, or flat over arrays that all share one layout."""
 
+    name = "torch"
     workspace = 0
+    flops = 0
+    is_reference = False
 
     def __init__(self, node: Node, layout: Layout | None = None) -> None:
-        assert node.op is not None
         self._node = node
-        self.name = "torch"
-        self.input_layouts = [layout] * len(node.inputs)
-        self.output_layouts = [layout] * node.num_outputs
+        self.input_layouts: Sequence[Layout | None] = [layout] * len(node.inputs)
+        self.output_layouts: Sequence[Layout | None] = [layout] * node.num_outputs
         self.inplace = node.op.inplace_pairs(node.params)
-        self.flops = 0
 
     def kernel(
         self,
@@ -36,11 +36,22 @@ class TorchImplementation:
         env: Environment,
     ) -> Callable[[], Any] | None:
         op, params = self._node.op, self._node.params
-        assert op is not None
         aliases = {o: i for i, o in op.alias_pairs(params)}
         if all(o in aliases and inputs[aliases[o]].data_ptr() == y.data_ptr() for o, y in enumerate(outputs)):
             return None
         return op.kernel(params, inputs, outputs, env)
+
+    @staticmethod
+    def keeps_zero(node: Node, dtype: torch.dtype) -> bool:
+        """Whether the kernel of an element-wise node makes zeros of zeros, found out by running it on some."""
+        op, params = node.op, node.params
+        if op.random or not dtype.is_floating_point:
+            return False
+        inputs = [torch.zeros(1, dtype=dtype) for _ in node.inputs]
+        outputs = [torch.ones(1, dtype=dtype) for _ in range(node.num_outputs)]
+        for is_train in (False, True):
+            op.kernel(params, inputs, outputs, Environment(is_train, torch.device("cpu"), torch.default_generator))()
+        return not any(map(torch.count_nonzero, outputs))
 
 
 class TorchEngine:

@@ -307,3 +307,14 @@ def test_two_executors_in_two_threads():
     for a, b in zip(alone, together):
         for x, y in zip(a, b):
             assert all((u == v).all() for u, v in zip(x, y))
+
+
+def test_plan_report_lists_and_times_every_instruction():
+    ex = filled(small_net().simple_bind(mx.cpu(), data=(4, 5)))
+    ex.forward(is_train=True)
+    report = ex.plan_report(timed_runs=2)
+    names = [row.name for row in report.rows]
+    assert {"fc", "act", "out"} <= set(names)
+    assert {row.phase for row in report.rows} == {"forward", "backward"}
+    assert all(row.milliseconds is not None for row in report.rows)
+    assert "GFLOP/s" in str(report) and not report.references
