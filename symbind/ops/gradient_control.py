@@ -67,6 +67,7 @@ class StraightThrough(Operator):
 
     def __init__(self, name: str, formula: str, step: Callable[..., torch.Tensor]) -> None:
         self.name = name
+        self.aliases = (f"_sparse_{name}",)
         self.step = step
         self.__doc__ = rf""":math:`y = {formula}` with the gradient of the identity, :math:`dx = dy`.
 
