@@ -92,5 +92,5 @@ class Engine(Protocol):
     def implement(self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation | None:
         """How this engine would run ``node``, given the layouts its inputs have now; None if it cannot."""
 
-    def convert(self, value: Value, target: Layout | None) -> Implementation:
-        """The conversion of an array from ``value.layout`` to ``target``."""
+    def convert(self, value: Value, target: Layout | None) -> Implementation | None:
+        """The conversion of an array from ``value.layout`` to ``target``; None if the way leads through plain only."""

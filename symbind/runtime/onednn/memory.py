@@ -12,13 +12,14 @@ import torch
 from ...base import MXNetError
 from .declarations import DataType, FormatKind, Query
 from .engine import cpu_engine
-from .library import load
+from .library import Unsupported, load
 
 __all__ = ["MAX_DIMENSIONS", "Memory", "MemoryDesc", "dense_strides"]
 
 MAX_DIMENSIONS = 12
 
 _FORMAT_TAG_ANY = 1
+_FORMAT_TAGS_CHANNELS_BY_16 = {3: 56, 4: 78, 5: 121}
 _TORCH_TO_ONEDNN = {
     torch.float32: DataType.F32,
     torch.bfloat16: DataType.BF16,
@@ -69,6 +70,21 @@ class MemoryDesc:
         dims, code = _checked(shape, dtype)
         what = f"describe a {tuple(dims)} array"
         return cls._make("create_with_tag", what, len(dims), dims, code, _FORMAT_TAG_ANY)
+
+    @classmethod
+    def channels_by_16(cls, shape: Sequence[int], dtype: torch.dtype) -> MemoryDesc:
+        """An image, (N, C, ...) with one to three spatial axes, in blocks of 16 channels: ``aBcd16b``.
+
+        Unsupported for other numbers of axes.
+        """
+        dims, code = _checked(shape, dtype)
+        what = f"describe {tuple(dims)} in blocks of 16 channels"
+        if len(dims) not in _FORMAT_TAGS_CHANNELS_BY_16:
+            raise Unsupported(f"oneDNN has no way to {what}")
+        made = cls._make("create_with_tag", what, len(dims), dims, code, _FORMAT_TAGS_CHANNELS_BY_16[len(dims)])
+        if made.blocks != ((1, 16),):
+            raise Unsupported(f"this oneDNN numbers its layouts in another way: {made}")
+        return made
 
     @classmethod
     def of(cls, tensor: torch.Tensor) -> MemoryDesc:
@@ -202,10 +218,28 @@ class MemoryDesc:
         """Whether strides alone describe the layout, so that torch can see it as a tensor."""
         return self.format_kind == FormatKind.BLOCKED and not self.blocks
 
-    @property
+    @cached_property
     def is_row_major(self) -> bool:
-        """Whether this is the layout that a contiguous array of the same shape has."""
-        return self.is_plain and self == MemoryDesc.plain(self.shape, self.dtype)
+        """Whether the elements lie as in a contiguous array of the same shape.
+
+        Blocks may do that as well: in ``aBcd16b`` of 32 channels at a single place nothing is moved.
+        """
+        if self.format_kind != FormatKind.BLOCKED or self.padded_shape != self.shape:
+            return False
+        # An axis that is cut is a number of several digits: the block, and the places in it.
+        digits: list[list[tuple[int, int]]] = [
+            [(count, stride)] for count, stride in zip(self._block_counts(), self.strides)
+        ]
+        inner = math.prod(size for _, size in self.blocks)
+        for axis, size in self.blocks:
+            inner //= size
+            digits[axis].append((size, inner))
+        expected = 1
+        for count, stride in reversed([digit for axis in digits for digit in axis]):
+            if count > 1 and stride != expected:
+                return False
+            expected *= count
+        return True
 
     @property
     def is_dense(self) -> bool:

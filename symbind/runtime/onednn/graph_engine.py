@@ -1,0 +1,60 @@
+"""The engine: oneDNN's kernels for the operators that have them, in the layouts that they run fastest on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import torch
+
+from ...graph.node import Node
+from ..engine import Implementation, Layout, Value
+from . import operators  # noqa: F401  # importing them enters them into BUILDERS
+from .declarations import Arg
+from .engine import thread_count
+from .implementation import BUILDERS, PrimitiveImplementation, View
+from .library import Unsupported
+from .memory import MAX_DIMENSIONS, MemoryDesc
+from .movement import reorder
+
+__all__ = ["OneDnnEngine"]
+
+#: Element types of the arrays that are computed with.
+FLOATS = (torch.float32,)
+
+
+class OneDnnEngine:
+    """Runs what it is good at and leaves the rest to torch. Layouts are :class:`MemoryDesc`."""
+
+    name = "onednn"
+
+    def key(self) -> Hashable:
+        """Primitives are made for a number of threads."""
+        return thread_count()
+
+    def implement(self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation | None:
+        assert node.op is not None
+        builder = BUILDERS.get(node.op.name)
+        if builder is None or not all(map(_can_be_described, (*inputs, *outputs))) or inputs[0].dtype not in FLOATS:
+            return None
+        try:
+            return builder(node, inputs, outputs)
+        except Unsupported:
+            return None
+
+    def convert(self, value: Value, target: Layout | None) -> Implementation | None:
+        # What is plain is so in any shape; two other layouts must be of one.
+        given = value.layout
+        assert isinstance(given, MemoryDesc | None) and isinstance(target, MemoryDesc | None)
+        shape = next((desc.shape for desc in (given, target) if desc is not None), value.shape)
+        source = given or MemoryDesc.plain(shape, value.dtype)
+        goal = target or MemoryDesc.plain(shape, value.dtype)
+        if source.shape != goal.shape:
+            return None
+        seen = View(Value(shape, value.dtype))
+        return PrimitiveImplementation(reorder(source, goal), [(Arg.SRC, seen)], [(Arg.DST, seen)])
+
+
+def _can_be_described(value: Value) -> bool:
+    """Whether oneDNN can take an array of this shape and type (whole numbers are its own workspaces)."""
+    known = value.dtype in FLOATS or not value.dtype.is_floating_point
+    return known and 1 <= len(value.shape) <= MAX_DIMENSIONS and 0 not in value.shape

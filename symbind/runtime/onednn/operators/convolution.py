@@ -1,0 +1,88 @@
+"""Convolution, its transpose, and their gradients.
+
+The way forward decides how activations lie; both ways back take that over, so that activations are not converted on
+the way. Weights lie differently in each of the three, which is a conversion of little against the convolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import product
+
+from ....graph.node import Node
+from ....ops import spatial
+from ...engine import Implementation, Value
+from ..convolution import Convolution, Deconvolution
+from ..declarations import Arg
+from ..implementation import Operand, PrimitiveImplementation, View, choose, implements
+from ..memory import MemoryDesc
+from ..primitive import Primitive
+
+_FAMILIES: dict[str, type[Convolution]] = {"Convolution": Convolution, "Deconvolution": Deconvolution}
+
+
+class _Layer:
+    """A layer as the library sees it: the geometry, the arrays, and the way forward that all directions share."""
+
+    def __init__(self, node: Node, data: Value, weight: Value, output: Value, bias: Value | None = None) -> None:
+        op, p = node.op, node.params
+        last = spatial.channel_last(p)
+        rank = len(p.kernel)
+        first = (0, rank + 1, *range(1, rank + 1)) if last else tuple(range(rank + 2))
+        self.data, self.output = View(data, first), View(output, first)
+        self.bias = None if bias is None else MemoryDesc.plain(bias.shape, bias.dtype)
+        transposed = op.transposed  # type: ignore[union-attr]
+        # Axes of the weight after its first is cut into groups: [G,] O, C, ... of which a transposed layer swaps two.
+        grouped = int(p.num_group > 1)
+        axes = [*range(grouped), grouped, *(grouped + axis for axis in first[1:])]
+        if transposed:
+            axes[grouped : grouped + 2] = axes[grouped + 1], axes[grouped]
+        self.weight = View(weight, axes, p.num_group)
+        pad, extra = op.padding(p, self.data.shape[2:])  # type: ignore[union-attr]
+        after = tuple(before - more for before, more in zip(pad, extra))
+        self.geometry = _FAMILIES[op.layer](p.stride, p.dilate, tuple(pad), after, p.num_group)  # type: ignore[union-attr]
+
+    def forward(self) -> Primitive:
+        """The primitive of the way forward: from data as they lie if they have been laid out, else as it likes."""
+        sources = [self.data.any] if self.data.value.layout is None else [self.data.desc, self.data.any]
+        return choose(
+            partial(self.geometry.forward, source, self.weight.any, self.bias, self.output.any, training=True)
+            for source in sources
+        )
+
+    def back(self, gradient: Callable[[Primitive, MemoryDesc, MemoryDesc], Primitive]) -> Primitive:
+        """``gradient(forward, data, output)`` for activations as they lie on the way forward, if there is a kernel."""
+        forward = self.forward()
+        return choose(
+            partial(gradient, forward, data, output)
+            for data, output in product(
+                (forward.descs[Arg.SRC], self.data.any), (forward.descs[Arg.DST], self.output.any)
+            )
+        )
+
+
+@implements("Convolution", "Deconvolution")
+def forward(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
+    data, weight, *bias = inputs
+    layer = _Layer(node, data, weight, outputs[0], *bias)
+    operands: list[Operand] = [(Arg.SRC, layer.data), (Arg.WEIGHTS, layer.weight), Arg.BIAS]
+    return PrimitiveImplementation(layer.forward(), operands[: len(inputs)], [(Arg.DST, layer.output)])
+
+
+@implements("_backward_Convolution_data", "_backward_Deconvolution_data")
+def data_gradient(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
+    head, weight, data = inputs
+    layer = _Layer(node, data, weight, head)
+    primitive = layer.back(lambda f, src, dst: layer.geometry.backward_data(f, src, layer.weight.any, dst))
+    operands = [(Arg.DIFF_DST, layer.output), (Arg.WEIGHTS, layer.weight), None]
+    return PrimitiveImplementation(primitive, operands, [(Arg.DIFF_SRC, layer.data)])
+
+
+@implements("_backward_Convolution_weight", "_backward_Deconvolution_weight")
+def weight_gradient(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
+    head, data = inputs
+    layer = _Layer(node, data, outputs[0], head)
+    primitive = layer.back(lambda f, src, dst: layer.geometry.backward_weights(f, src, layer.weight.any, None, dst))
+    operands = [(Arg.DIFF_DST, layer.output), (Arg.SRC, layer.data)]
+    return PrimitiveImplementation(primitive, operands, [(Arg.DIFF_WEIGHTS, layer.weight)])

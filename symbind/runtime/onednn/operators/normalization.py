@@ -1,0 +1,157 @@
+"""Batch normalization: oneDNN normalizes, torch does what is left to do with a few numbers for each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+
+from ....graph.node import Node
+from ....ops.kernels import sequence
+from ....ops.operator import Environment, Kernel
+from ....ops.shapes import normalize_axis
+from ...engine import Implementation, Layout, Value
+from ..declarations import Arg, NormalizationFlag
+from ..implementation import View, choose, implements
+from ..library import Unsupported
+from ..memory import MemoryDesc
+from ..normalization import SCALE_AND_SHIFT, BatchNormalization
+from ..primitive import Primitive
+
+# With fewer channels, blocks of 16 would be mostly padding.
+_MIN_CHANNELS_TO_BLOCK = 8
+
+
+class _Layer:
+    """A batch normalization as the library sees it, with statistics of the batch or given ones."""
+
+    def __init__(self, node: Node, data: Value) -> None:
+        channels = normalize_axis(node.params.axis, len(data.shape))
+        others = [axis for axis in range(len(data.shape)) if axis != channels]
+        if not others:
+            raise Unsupported("oneDNN's images have an axis beside the channels")
+        self.view = View(data, (others[0], channels, *others[1:]))
+        self.desc = self._desc()
+        self.layout = self.view.layout(self.desc)
+        self.epsilon = node.params.eps
+
+    def _desc(self) -> MemoryDesc:
+        """The layout to work in: the one that there is, but blocks for plain images, on which the library is slow."""
+        desc = self.view.desc
+        if len(desc.shape) > 2 and desc.is_row_major and desc.shape[1] >= _MIN_CHANNELS_TO_BLOCK:
+            return self.view.channels_by_16
+        return desc
+
+    def forward(self, from_batch: bool, training: bool) -> Primitive:
+        return choose([lambda: self._geometry(from_batch).forward(self.desc, self.desc, training=training)])
+
+    def backward(self, from_batch: bool) -> Primitive:
+        forward = self.forward(from_batch, training=True)
+        return choose([lambda: self._geometry(from_batch).backward(forward, self.desc, self.desc, self.desc)])
+
+    def _geometry(self, from_batch: bool) -> BatchNormalization:
+        given = NormalizationFlag(0) if from_batch else NormalizationFlag.GLOBAL_STATISTICS
+        return BatchNormalization(self.epsilon, SCALE_AND_SHIFT | given)
+
+
+class _Implementation:
+    """What both directions have in common: a primitive for either source of the statistics, and the memory."""
+
+    inplace = ((0, 0),)
+    is_reference = False
+
+    def __init__(self, node: Node, layer: _Layer, num_data: int, from_batch: Primitive, given: Primitive) -> None:
+        self._params = node.params
+        self._from_batch, self._given = from_batch, given
+        self.input_layouts: Sequence[Layout | None] = [layer.layout] * num_data + [None] * (len(node.inputs) - num_data)
+        self.output_layouts: Sequence[Layout | None] = [layer.layout, None, None]
+        # The workspace starts with one number per channel.
+        self._vector_bytes = -(-4 * layer.desc.shape[1] // 64) * 64
+        self.workspace = self._vector_bytes + max(from_batch.scratchpad_bytes, given.scratchpad_bytes)
+        usual = given if node.params.use_global_stats else from_batch
+        self.flops = usual.flops
+        self.name = f"onednn {usual.implementation}"
+
+    def _uses_batch(self, env: Environment) -> bool:
+        return env.is_train and not self._params.use_global_stats
+
+    def _bind(self, primitive: Primitive, places: Mapping[int, torch.Tensor], workspace: torch.Tensor) -> Kernel:
+        addresses = {argument: array.data_ptr() for argument, array in places.items()}
+        if primitive.scratchpad:
+            addresses[Arg.SCRATCHPAD] = workspace.data_ptr() + self._vector_bytes
+        return primitive.bind(addresses)
+
+
+class _Forward(_Implementation):
+    def __init__(self, node: Node, layer: _Layer) -> None:
+        super().__init__(node, layer, 1, layer.forward(True, training=True), layer.forward(False, training=False))
+
+    def kernel(
+        self,
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        workspace: torch.Tensor | None,
+        env: Environment,
+    ) -> Kernel:
+        assert workspace is not None
+        p = self._params
+        data, gamma, beta, moving_mean, moving_var = inputs
+        output, mean, deviation = outputs
+        places: dict[int, torch.Tensor] = {Arg.SRC: data, Arg.SCALE: gamma, Arg.SHIFT: beta, Arg.DST: output}
+        steps: list[Kernel] = [partial(gamma.fill_, 1)] if p.fix_gamma else []
+        if self._uses_batch(env):
+            places |= {Arg.MEAN: mean, Arg.VARIANCE: deviation}
+            steps.append(self._bind(self._from_batch, places, workspace))
+            steps.append(lambda: deviation.add_(p.eps).rsqrt_())
+        else:
+            places |= {Arg.MEAN: moving_mean, Arg.VARIANCE: moving_var}
+            steps.append(self._bind(self._given, places, workspace))
+            if p.output_mean_var:  # otherwise nobody reads them
+                steps.append(partial(mean.copy_, moving_mean))
+                steps.append(lambda: torch.add(moving_var, p.eps, out=deviation).rsqrt_())
+        return sequence(steps)
+
+
+class _Backward(_Implementation):
+    def __init__(self, node: Node, layer: _Layer) -> None:
+        super().__init__(node, layer, 2, layer.backward(True), layer.backward(False))
+
+    def kernel(
+        self,
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        workspace: torch.Tensor | None,
+        env: Environment,
+    ) -> Kernel:
+        assert workspace is not None
+        p = self._params
+        head, data, gamma, mean, deviation, moving_mean, moving_var = inputs
+        places: dict[int, torch.Tensor] = {Arg.DIFF_DST: head, Arg.SRC: data, Arg.SCALE: gamma}
+        places |= dict(zip((Arg.DIFF_SRC, Arg.DIFF_SCALE, Arg.DIFF_SHIFT), outputs))
+        if not self._uses_batch(env):
+            places |= {Arg.MEAN: moving_mean, Arg.VARIANCE: moving_var}
+            return self._bind(self._given, places, workspace)
+
+        variance = workspace[: mean.numel() * 4].view(torch.float32)
+        places |= {Arg.MEAN: mean, Arg.VARIANCE: variance}
+        differentiate = self._bind(self._from_batch, places, workspace)
+
+        def run() -> None:
+            torch.pow(deviation, -2, out=variance).sub_(p.eps)
+            differentiate()
+            moving_mean.lerp_(mean, 1 - p.momentum)
+            moving_var.lerp_(variance, 1 - p.momentum)
+
+        return run
+
+
+@implements("BatchNorm", "BatchNorm_v1", "_contrib_SyncBatchNorm")
+def forward(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
+    return _Forward(node, _Layer(node, inputs[0]))
+
+
+@implements("_backward_BatchNorm")
+def backward(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
+    # In the layout of the data, which the way forward has worked in.
+    return _Backward(node, _Layer(node, inputs[1]))
