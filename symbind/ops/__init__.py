@@ -30,6 +30,7 @@ from . import (
     padding,
     pooling,
     random,
+    recurrent,
     reduce,
     scalar,
     sequence,
