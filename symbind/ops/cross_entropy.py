@@ -8,6 +8,7 @@ import torch
 
 from ..base import MXNetError
 from ..graph.symbol import apply
+from .kernels import scalar_like, sequence
 from .operator import Kernel, MaybeShape, Operator, Sample, register
 from .parameter import Bool, Enum, Float, Param, Params
 from .shapes import Shape, merge, product
@@ -18,21 +19,25 @@ __all__ = ["Labels"]
 class Labels:
     """Labels that name classes along one axis, read anew at every run of a kernel into memory of its own.
 
-    ``number`` is the label as an integer, ``chosen`` a class that exists in any case, ``is_class`` tells whether that
-    is the one meant.
+    ``number`` is the label as an integer, and ``chosen`` a class that exists in any case. ``mark`` is ``value`` where
+    that is the one meant, and 0 for a label that is no class.
     """
 
-    def __init__(self, label: torch.Tensor, classes: int) -> None:
+    def __init__(self, label: torch.Tensor, classes: int, value: float, dtype: torch.dtype) -> None:
         self.label = label
-        self.last = classes - 1
         self.number = torch.empty_like(label, dtype=torch.int64)
         self.chosen = torch.empty_like(self.number)
-        self.is_class = torch.empty_like(self.number, dtype=torch.bool)
+        self.mark = torch.empty_like(label, dtype=dtype)
+        self._is_class = torch.empty_like(self.number, dtype=torch.bool)
+        # As tensors: with Python's numbers these calls take up to three times as long.
+        self._value, self._zero = (scalar_like(number, self.mark) for number in (value, 0))
+        self._first, self._last = (scalar_like(number, self.number) for number in (0, classes - 1))
 
     def read(self) -> None:
         self.number.copy_(self.label)
-        torch.clamp(self.number, 0, self.last, out=self.chosen)
-        torch.eq(self.number, self.chosen, out=self.is_class)
+        torch.clamp(self.number, self._first, self._last, out=self.chosen)
+        torch.eq(self.number, self.chosen, out=self._is_class)
+        torch.where(self._is_class, self._value, self._zero, out=self.mark)
 
 
 class _SoftmaxOutput(Operator):
@@ -150,12 +155,7 @@ class SoftmaxOutputGradient(_SoftmaxOutput):
             steps = self.steps(p, label, probability, result)
         if head:
             steps.append(partial(result.mul_, head[0]))
-
-        def run() -> None:
-            for step in steps:
-                step()
-
-        return run
+        return sequence(steps)
 
     def steps(
         self, p: Params, label: torch.Tensor, probability: torch.Tensor, result: torch.Tensor
@@ -164,31 +164,29 @@ class SoftmaxOutputGradient(_SoftmaxOutput):
         samples, classes, places = groups = self.groups(p, probability.shape)
         probability, result = probability.view(groups), result.view(groups)
         # Unless preserve_shape is set, data of more than two axes have more labels than samples; the first ones count.
-        labels = Labels(label.reshape(-1)[: samples * places].view(samples, 1, places), classes)
-        target = torch.empty_like(labels.label, dtype=result.dtype)
-
+        label = label.reshape(-1)[: samples * places].view(samples, 1, places)
         scale = p.grad_scale
         if p.normalization != "valid":
             scale /= places * (samples if p.normalization == "batch" else 1)
         smooth = 0.0 if p.multi_output else p.smooth_alpha
         spread = smooth / (classes - 1) if classes > 1 else 0.0
 
-        def subtract_target() -> None:
-            labels.read()
-            torch.mul(labels.is_class, spread + smooth - 1, out=target)
-            torch.sub(probability, spread, out=result)
-            result.scatter_add_(1, labels.chosen, target)
-
-        steps: list[Kernel] = [subtract_target]
-        if p.use_ignore or p.normalization == "valid":
-            valid = torch.empty_like(labels.is_class)
-            steps.append(partial(torch.ne, labels.number, int(p.ignore_label), out=valid))
-            if p.use_ignore:
-                steps.append(partial(result.mul_, valid))
+        labels = Labels(label, classes, spread + smooth - 1, result.dtype)
+        steps: list[Kernel] = [
+            labels.read,
+            partial(torch.sub, probability, spread, out=result) if spread else partial(result.copy_, probability),
+            partial(result.scatter_add_, 1, labels.chosen, labels.mark),
+        ]
+        if p.use_ignore:
+            ignored = torch.empty_like(label, dtype=torch.bool)
+            steps.append(partial(torch.eq, labels.number, int(p.ignore_label), out=ignored))
+            steps.append(partial(result.masked_fill_, ignored, 0))
         if p.normalization == "valid":
+            valid = torch.empty_like(label, dtype=torch.bool)
             count = torch.empty((), dtype=torch.int64, device=label.device)
 
             def normalize() -> None:
+                torch.ne(labels.number, int(p.ignore_label), out=valid)
                 torch.sum(valid, (0, 1, 2), out=count)
                 result.div_(count.clamp_(min=1))
 
@@ -223,7 +221,7 @@ class SoftmaxCrossEntropy(Operator):
     def kernel(self, p, inputs, outputs, env):
         data, label = inputs
         output = outputs[0]
-        labels = Labels(label.unsqueeze(1), data.shape[1])
+        labels = Labels(label.unsqueeze(1), data.shape[1], 1, data.dtype)
         normalizer = torch.empty_like(data[:, :1])
         logit = torch.empty_like(normalizer)
 
@@ -231,7 +229,7 @@ class SoftmaxCrossEntropy(Operator):
             labels.read()
             torch.logsumexp(data, 1, keepdim=True, out=normalizer)
             torch.gather(data, 1, labels.chosen, out=logit)
-            torch.sum(normalizer.sub_(logit).mul_(labels.is_class), 0, out=output)
+            torch.sum(normalizer.sub_(logit).mul_(labels.mark), 0, out=output)
 
         return run
 
@@ -251,13 +249,14 @@ class SoftmaxCrossEntropyGradient(Operator):
     def kernel(self, p, inputs, outputs, env):
         head, data, label = inputs
         result = outputs[0]
-        labels = Labels(label.unsqueeze(1), data.shape[1])
-        target = torch.empty_like(labels.label, dtype=data.dtype)
+        labels = Labels(label.unsqueeze(1), data.shape[1], -1, data.dtype)
+        factor = torch.empty_like(labels.mark)
 
         def run() -> None:
             labels.read()
             torch.softmax(data, 1, out=result)
-            result.scatter_add_(1, labels.chosen, torch.neg(target.copy_(labels.is_class), out=target))
-            result.mul_(labels.is_class).mul_(head)
+            result.scatter_add_(1, labels.chosen, labels.mark)
+            # A row whose label is no class has no part in the sum.
+            result.mul_(torch.mul(labels.mark, head, out=factor)).neg_()
 
         return run

@@ -148,14 +148,13 @@ class SVMOutputGradient(_SVMOutput):
     def kernel(self, p, inputs, outputs, env):
         samples = inputs[1].shape[0]
         output, result = inputs[1].view(samples, -1), outputs[0].view(samples, -1)
-        labels = Labels(inputs[0].reshape(-1)[:samples].unsqueeze(1), output.shape[1])
-        change = torch.empty_like(labels.label, dtype=output.dtype)
+        labels = Labels(inputs[0].reshape(-1)[:samples].unsqueeze(1), output.shape[1], -2, output.dtype)
         sign = torch.empty_like(output)
 
         def run() -> None:
             labels.read()
             # 1 for the wrong classes, -1 for the right one.
-            sign.fill_(1).scatter_add_(1, labels.chosen, torch.mul(labels.is_class, -2, out=change))
+            sign.fill_(1).scatter_add_(1, labels.chosen, labels.mark)
             # The violation of the margin: m - t x.
             torch.mul(output, sign, out=result)
             result.add_(p.margin).clamp_(min=0)
