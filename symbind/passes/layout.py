@@ -24,7 +24,7 @@ Shape = tuple[int, ...]
 class Chooser(Protocol):
     """What the pass asks of an engine; see :class:`symbind.runtime.engine.Engine`."""
 
-    def implement(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any: ...
+    def implement(self, node: Node, inputs: Sequence[Any], outputs: Sequence[Any], training: bool) -> Any: ...
 
     def convert(self, value: Any, target: Any) -> Any: ...
 
@@ -56,11 +56,12 @@ def arrange(
     dtypes: dict[Node, list[torch.dtype]],
     value: Any,
     fallback: Fallback,
+    training: bool,
 ) -> Arranged:
     """Choose an implementation for every node; ``outputs`` come out plain.
 
-    ``value(shape, dtype, layout)`` describes an array to the engine, ``fallback`` runs what the engine leaves alone.
-    Shapes and types of new nodes are added to the tables.
+    ``value(shape, dtype, layout)`` describes an array to the engine, ``fallback`` runs what the engine leaves alone,
+    ``training`` says that gradients are computed too. Shapes and types of new nodes are added to the tables.
     """
     result = Arranged([])
     copies: dict[Node, Node] = {}
@@ -96,7 +97,7 @@ def arrange(
         inputs = [Entry(copies.get(e.node, e.node), e.index) for e in node.inputs]
         values = [described(e) for e in inputs]
         made = [value(s, t, None) for s, t in zip(shapes[node], dtypes[node])]
-        chosen = engine.implement(node, values, made)
+        chosen = engine.implement(node, values, made, training)
         if chosen is None:
             chosen = fallback(node, _shared_layout(node, values, made, fallback))
         unread = node.op.unread_inputs(node.params)

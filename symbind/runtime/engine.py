@@ -89,8 +89,13 @@ class Engine(Protocol):
     def key(self) -> Hashable:
         """What a program built now depends on; a program is rebuilt when this changes (the number of threads)."""
 
-    def implement(self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation | None:
-        """How this engine would run ``node``, given the layouts its inputs have now; None if it cannot."""
+    def implement(
+        self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value], training: bool
+    ) -> Implementation | None:
+        """How this engine would run ``node``, given the layouts its inputs have now; None if it cannot.
+
+        ``training`` says that gradients follow; without them, what is converted from parameters is converted once.
+        """
 
     def convert(self, value: Value, target: Layout | None) -> Implementation | None:
         """The conversion of an array from ``value.layout`` to ``target``; None if the way leads through plain only."""

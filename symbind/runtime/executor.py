@@ -168,7 +168,7 @@ class Executor:
         if self._monitor is None:
             results = simplify(results)
         shapes, dtypes = self._infer(results)
-        arranged = arrange(results, self._engine, shapes, dtypes, Value, TorchImplementation)
+        arranged = arrange(results, self._engine, shapes, dtypes, Value, TorchImplementation, training=bool(of))
         count = len(self._symbol.entries)
         heads, gradients = arranged.outputs[:count], dict(zip(of, arranged.outputs[count:]))
         self._arranged_heads = heads

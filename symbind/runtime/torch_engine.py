@@ -63,7 +63,9 @@ class TorchEngine:
         """torch's kernels follow the number of threads by themselves."""
         return None
 
-    def implement(self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
+    def implement(
+        self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value], training: bool
+    ) -> Implementation:
         return TorchImplementation(node)
 
     def convert(self, value: Value, target: Layout | None) -> Implementation:

@@ -11,7 +11,7 @@ from ..engine import Implementation, Layout, Value
 from . import operators  # noqa: F401  # importing them enters them into BUILDERS
 from .declarations import Arg
 from .engine import thread_count
-from .implementation import BUILDERS, PrimitiveImplementation, View
+from .implementation import BUILDERS, PrimitiveImplementation, Request, View
 from .library import Unsupported
 from .memory import MAX_DIMENSIONS, MemoryDesc
 from .movement import reorder
@@ -31,13 +31,14 @@ class OneDnnEngine:
         """Primitives are made for a number of threads."""
         return thread_count()
 
-    def implement(self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation | None:
-        assert node.op is not None
+    def implement(
+        self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value], training: bool
+    ) -> Implementation | None:
         builder = BUILDERS.get(node.op.name)
         if builder is None or not all(map(_can_be_described, (*inputs, *outputs))) or inputs[0].dtype not in FLOATS:
             return None
         try:
-            return builder(node, inputs, outputs)
+            return builder(Request(node, inputs, outputs, training))
         except Unsupported:
             return None
 

@@ -7,7 +7,7 @@ seen in (weights with an axis for the groups); None is the plain layout.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -20,12 +20,32 @@ from .library import Unsupported
 from .memory import Memory, MemoryDesc
 from .primitive import Primitive
 
-__all__ = ["BUILDERS", "Builder", "Operand", "PrimitiveImplementation", "View", "choose", "desc_of", "implements"]
+__all__ = [
+    "BUILDERS",
+    "Builder",
+    "Operand",
+    "PrimitiveImplementation",
+    "Request",
+    "View",
+    "choose",
+    "desc_of",
+    "implements",
+]
 
-Builder = Callable[[Node, Sequence[Value], Sequence[Value]], Implementation | None]
+
+class Request(NamedTuple):
+    """A node to run: the arrays as they lie now, and whether gradients follow."""
+
+    node: Node
+    inputs: Sequence[Value]
+    outputs: Sequence[Value]
+    training: bool
+
+
+Builder = Callable[[Request], Implementation | None]
 AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
 
-#: By operator: what makes an implementation of a node for inputs that lie as given. None and Unsupported leave the
+#: By operator: what makes an implementation of a node. None and Unsupported leave the
 #: node to torch. Only arrays of float32 without empty axes come here.
 BUILDERS: dict[str, Builder] = {}
 

@@ -6,16 +6,15 @@ the way. Weights lie differently in each of the three, which is a conversion of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 
-from ....graph.node import Node
 from ....ops import spatial
 from ...engine import Implementation, Value
 from ..convolution import Convolution, Deconvolution
 from ..declarations import Arg
-from ..implementation import Operand, PrimitiveImplementation, View, choose, implements
+from ..implementation import Operand, PrimitiveImplementation, Request, View, choose, implements
 from ..memory import MemoryDesc
 from ..primitive import Primitive
 
@@ -25,8 +24,8 @@ _FAMILIES: dict[str, type[Convolution]] = {"Convolution": Convolution, "Deconvol
 class _Layer:
     """A layer as the library sees it: the geometry, the arrays, and the way forward that all directions share."""
 
-    def __init__(self, node: Node, data: Value, weight: Value, output: Value, bias: Value | None = None) -> None:
-        op, p = node.op, node.params
+    def __init__(self, request: Request, data: Value, weight: Value, output: Value, bias: Value | None = None) -> None:
+        op, p = request.node.op, request.node.params
         last = spatial.channel_last(p)
         rank = len(p.kernel)
         first = (0, rank + 1, *range(1, rank + 1)) if last else tuple(range(rank + 2))
@@ -63,26 +62,26 @@ class _Layer:
 
 
 @implements("Convolution", "Deconvolution")
-def forward(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
-    data, weight, *bias = inputs
-    layer = _Layer(node, data, weight, outputs[0], *bias)
+def forward(request: Request) -> Implementation:
+    data, weight, *bias = request.inputs
+    layer = _Layer(request, data, weight, request.outputs[0], *bias)
     operands: list[Operand] = [(Arg.SRC, layer.data), (Arg.WEIGHTS, layer.weight), Arg.BIAS]
-    return PrimitiveImplementation(layer.forward(), operands[: len(inputs)], [(Arg.DST, layer.output)])
+    return PrimitiveImplementation(layer.forward(), operands[: len(request.inputs)], [(Arg.DST, layer.output)])
 
 
 @implements("_backward_Convolution_data", "_backward_Deconvolution_data")
-def data_gradient(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
-    head, weight, data = inputs
-    layer = _Layer(node, data, weight, head)
+def data_gradient(request: Request) -> Implementation:
+    head, weight, data = request.inputs
+    layer = _Layer(request, data, weight, head)
     primitive = layer.back(lambda f, src, dst: layer.geometry.backward_data(f, src, layer.weight.any, dst))
     operands = [(Arg.DIFF_DST, layer.output), (Arg.WEIGHTS, layer.weight), None]
     return PrimitiveImplementation(primitive, operands, [(Arg.DIFF_SRC, layer.data)])
 
 
 @implements("_backward_Convolution_weight", "_backward_Deconvolution_weight")
-def weight_gradient(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
-    head, data = inputs
-    layer = _Layer(node, data, outputs[0], head)
+def weight_gradient(request: Request) -> Implementation:
+    head, data = request.inputs
+    layer = _Layer(request, data, request.outputs[0], head)
     primitive = layer.back(lambda f, src, dst: layer.geometry.backward_weights(f, src, layer.weight.any, None, dst))
     operands = [(Arg.DIFF_DST, layer.output), (Arg.SRC, layer.data)]
     return PrimitiveImplementation(primitive, operands, [(Arg.DIFF_WEIGHTS, layer.weight)])

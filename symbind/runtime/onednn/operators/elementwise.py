@@ -5,30 +5,27 @@ Most are as fast in torch, which runs over any layout whose padding they leave z
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ....graph.node import Node
 from ...engine import Implementation, Value
 from ..declarations import Algorithm, Arg
 from ..elementwise import Elementwise
-from ..implementation import PrimitiveImplementation, View, choose, implements
+from ..implementation import PrimitiveImplementation, Request, View, choose, implements
 
 
 @implements("tanh")
-def tanh(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
-    return _function(Elementwise(Algorithm.TANH), inputs[0])
+def tanh(request: Request) -> Implementation:
+    return _function(Elementwise(Algorithm.TANH), request.inputs[0])
 
 
 @implements("sigmoid")
-def sigmoid(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
-    return _function(Elementwise(Algorithm.LOGISTIC), inputs[0])
+def sigmoid(request: Request) -> Implementation:
+    return _function(Elementwise(Algorithm.LOGISTIC), request.inputs[0])
 
 
 @implements("Activation")
-def activation(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation | None:
+def activation(request: Request) -> Implementation | None:
     functions = {"tanh": Algorithm.TANH, "sigmoid": Algorithm.LOGISTIC}
-    algorithm = functions.get(node.params.act_type)
-    return None if algorithm is None else _function(Elementwise(algorithm), inputs[0])
+    algorithm = functions.get(request.node.params.act_type)
+    return None if algorithm is None else _function(Elementwise(algorithm), request.inputs[0])
 
 
 def _function(function: Elementwise, data: Value) -> Implementation:

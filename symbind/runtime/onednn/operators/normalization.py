@@ -13,7 +13,7 @@ from ....ops.operator import Environment, Kernel
 from ....ops.shapes import normalize_axis
 from ...engine import Implementation, Layout, Value
 from ..declarations import Arg, NormalizationFlag
-from ..implementation import View, choose, implements
+from ..implementation import Request, View, choose, implements
 from ..library import Unsupported
 from ..memory import MemoryDesc
 from ..normalization import SCALE_AND_SHIFT, BatchNormalization
@@ -147,11 +147,11 @@ class _Backward(_Implementation):
 
 
 @implements("BatchNorm", "BatchNorm_v1", "_contrib_SyncBatchNorm")
-def forward(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
-    return _Forward(node, _Layer(node, inputs[0]))
+def forward(request: Request) -> Implementation:
+    return _Forward(request.node, _Layer(request.node, request.inputs[0]))
 
 
 @implements("_backward_BatchNorm")
-def backward(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation:
+def backward(request: Request) -> Implementation:
     # In the layout of the data, which the way forward has worked in.
-    return _Backward(node, _Layer(node, inputs[1]))
+    return _Backward(request.node, _Layer(request.node, request.inputs[1]))

@@ -9,7 +9,7 @@ from ....ops import spatial
 from ....ops.pooling import Axis
 from ...engine import Implementation, Value
 from ..declarations import Algorithm, Arg
-from ..implementation import PrimitiveImplementation, View, choose, implements
+from ..implementation import PrimitiveImplementation, Request, View, choose, implements
 from ..pooling import Pooling
 
 
@@ -56,19 +56,19 @@ def _algorithm(kind: str, include_padding: bool, axes: Sequence[Axis]) -> Algori
 
 
 @implements("Pooling")
-def forward(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation | None:
-    layer = _Layer.of(node, inputs[0], outputs[0])
+def forward(request: Request) -> Implementation | None:
+    layer = _Layer.of(request.node, request.inputs[0], request.outputs[0])
     if layer is None:
         return None
     # The places of the maxima, as small numbers in a layout that only the library's own gradient reads.
-    places = [(Arg.WORKSPACE, View(value)) for value in outputs[1:]]
+    places = [(Arg.WORKSPACE, View(value)) for value in request.outputs[1:]]
     return PrimitiveImplementation(layer.forward, [(Arg.SRC, layer.data)], [(Arg.DST, layer.output), *places])
 
 
 @implements("_backward_Pooling")
-def backward(node: Node, inputs: Sequence[Value], outputs: Sequence[Value]) -> Implementation | None:
-    head, data, *saved = inputs
-    layer = _Layer.of(node, data, head)
+def backward(request: Request) -> Implementation | None:
+    head, data, *saved = request.inputs
+    layer = _Layer.of(request.node, data, head)
     if layer is None:
         return None
     places = [(Arg.WORKSPACE, View(value)) for value in saved]
