@@ -187,3 +187,11 @@ def test_impossible_adaptive_sizes_are_refused():
         mx.sym.contrib.AdaptiveAvgPooling2D(mx.sym.var("data"), output_size=(1, 2, 3))
     with pytest.raises(MXNetError, match="should have 4 axes"):
         infer("_contrib_AdaptiveAvgPooling2D", [(1, 2, 3)])
+
+
+def test_a_window_of_zeros_gives_no_gradient():
+    """There the root has no slope that could be told."""
+    executor = mx.sym.Pooling(mx.sym.var("data"), kernel=(2,), pool_type="lp", p_value=2).simple_bind(data=(1, 1, 3))
+    executor.forward(is_train=True, data=np.array([[[0, 0, 2.0]]]))
+    executor.backward(mx.nd.ones((1, 1, 2)))
+    np.testing.assert_array_equal(executor.grad_dict["data"].asnumpy(), [[[0, 0, 1]]])
