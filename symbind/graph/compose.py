@@ -77,6 +77,10 @@ def apply_operator(
     entries = []
     for key in wanted:
         entry = given.get(key)
+        if entry is None and op.needs_all_inputs:
+            raise MXNetError(
+                f"Not enough arguments to call operator {op.name}: it needs {', '.join(wanted)}, but {key} is missing"
+            )
         if entry is None:
             variable_attrs = {**stored, **op.variable_attrs(params, key)}
             entry = Entry(Node(None, f"{name}_{key}" if name else key, variable_attrs))

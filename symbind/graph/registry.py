@@ -21,6 +21,8 @@ class OperatorType(Protocol):
     aliases: Sequence[str]
     variadic: str | None
     """Name of the parameter that counts the inputs of an operator that takes any number; None for the others."""
+    needs_all_inputs: bool
+    """A missing input is an error, where otherwise it becomes a new variable."""
 
     def parse(self, attrs: Mapping[str, str], node_name: str = "") -> Any:
         """Typed parameters from attribute strings; MXNetError names an unknown, missing or malformed one."""

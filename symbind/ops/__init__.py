@@ -41,5 +41,8 @@ from . import (
     sorting,
     tiling,
     unary,
+    update,
+    update_layers,
+    update_many,
     upsampling,
 )

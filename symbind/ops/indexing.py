@@ -359,6 +359,7 @@ class FillElement(Operator):
 
     name = "fill_element_0index"
     inputs = ("lhs", "mhs", "rhs")
+    needs_all_inputs = True
     inplace = ((0, 0),)
 
     def infer_shape(self, p, inputs, outputs):
@@ -434,6 +435,7 @@ class OneHotEncode(Operator):
 
     name = "_onehot_encode"
     inputs = ("lhs", "rhs")
+    needs_all_inputs = True
     unread = (1,)
     zero_gradient = True
 

@@ -110,6 +110,8 @@ class Operator:
     inputs: Sequence[str] = ("data",)
     #: Names of auxiliary states; they come last among the inputs.
     auxiliary: Sequence[str] = ()
+    #: A missing input is an error, where otherwise it becomes a new variable.
+    needs_all_inputs: bool = False
     #: The parameter that counts the inputs, for operators that take any number of them.
     variadic: str | None = None
     #: Suffixes of output names, or None for the plain ``output``, ``output0`` ….
