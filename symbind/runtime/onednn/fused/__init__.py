@@ -1,0 +1,18 @@
+"""What oneDNN does in one go that the graph says in several nodes: a file per kind of fusion.
+
+Each file has the operator that stands for the fused nodes, the pattern that recognizes them, and how the library runs
+them. The operators are made while binding; no symbol that users hold has them, and no file.
+"""
+
+from __future__ import annotations
+
+from ....passes.fuse import Pattern
+from . import bias_gradient, folding, followers, rectified_batch_norm
+
+__all__ = ["patterns"]
+
+
+def patterns(training: bool) -> list[Pattern]:
+    """What to look for in a graph; ``training`` says that gradients are computed, or statistics taken of the batch."""
+    common = [*rectified_batch_norm.PATTERNS, *followers.PATTERNS, *bias_gradient.PATTERNS]
+    return common if training else [*folding.PATTERNS, *common]
