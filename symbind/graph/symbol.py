@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from ..base import MXNetError, NotImplementedForSymbol, atomic_write
 from ..dtype import as_torch, to_code
@@ -13,11 +13,6 @@ from .attribute import current_attributes, stored_key, with_plain_spellings
 from .compose import apply_operator, attribute_text, auxiliary_nodes, replace_variables
 from .node import Entry, Node, post_order
 from .serialize import from_json, to_json
-
-if TYPE_CHECKING:
-    from ..context import Context
-    from ..ndarray import NDArray
-    from ..runtime.executor import Executor
 
 __all__ = ["Group", "Symbol", "Variable", "apply", "load", "load_json", "var"]
 
@@ -53,12 +48,6 @@ class Symbol:
         if self.name is not None:
             return f"<Symbol {self.name}>"
         return "<Symbol group [{}]>".format(", ".join(entry.node.name for entry in self.entries))
-
-    def _repr_svg_(self) -> str:
-        """The drawing a notebook shows."""
-        from ..visualization import to_svg
-
-        return to_svg(self)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -196,78 +185,16 @@ class Symbol:
         with atomic_write(fname) as handle:
             handle.write(text.encode())
 
-    # ---- inference, gradient and binding: done by the rooms above, offered here where users look for them -------
+    # ---- what the rooms above make possible, and symbind.symbol.methods adds ---------------------------------
 
-    def infer_shape(
-        self, *args: Shape | None, **kwargs: Shape
-    ) -> tuple[list[Shape], list[Shape], list[Shape]] | tuple[None, None, None]:
-        """Shapes of (arguments, outputs, auxiliary states), from the ones given by position or keyword.
-
-        0 stands for an unknown dimension. ``(None, None, None)`` with a warning if anything stays unknown.
-        """
-        from ..passes.infer import listed_shapes
-
-        return listed_shapes(self, args, kwargs, partial=False)
-
-    def infer_shape_partial(
-        self, *args: Shape | None, **kwargs: Shape
-    ) -> tuple[list[Shape], list[Shape], list[Shape]] | tuple[None, None, None]:
-        """As :meth:`infer_shape`, but unknown ranks come back as ``()`` and unknown dimensions as 0."""
-        from ..passes.infer import listed_shapes
-
-        return listed_shapes(self, args, kwargs, partial=True)
-
-    def infer_type(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
-        """NumPy types of (arguments, outputs, auxiliary states) from the ones given."""
-        from ..passes.infer import listed_dtypes
-
-        return listed_dtypes(self, args, kwargs, partial=False)
-
-    def infer_type_partial(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
-        """As :meth:`infer_type`, with None for what stays unknown."""
-        from ..passes.infer import listed_dtypes
-
-        return listed_dtypes(self, args, kwargs, partial=True)
-
-    def gradient(self, wrt: str | Sequence[str]) -> Symbol:
-        """The gradient of the sum of the outputs with respect to the arguments named, as a symbol.
-
-        For outputs :math:`y_k` with head gradients :math:`g_k` (variables ``<output>_grad`` of the result, unless the
-        output is a loss, which needs none) the result groups :math:`\\sum_k \\partial y_k/\\partial x \\cdot g_k` for
-        each ``x`` in ``wrt``. It is a graph like any other: it can be printed, saved, bound and differentiated.
-        """
-        from ..passes.gradient import gradient_symbol
-
-        return gradient_symbol(self, [wrt] if isinstance(wrt, str) else list(wrt))
-
-    def simple_bind(self, ctx: Context | None = None, grad_req: Any = "write", **kwargs: Any) -> Executor:
-        """Allocate everything for the given argument shapes and return a ready executor.
-
-        See :func:`symbind.runtime.bind.simple_bind` for the keywords.
-        """
-        from ..runtime.bind import simple_bind
-
-        return simple_bind(self, ctx, grad_req, **kwargs)
-
-    def bind(
-        self,
-        ctx: Context,
-        args: Any,
-        args_grad: Any = None,
-        grad_req: Any = "write",
-        aux_states: Any = None,
-        **kwargs: Any,
-    ) -> Executor:
-        """An executor over arrays that the caller owns; see :func:`symbind.runtime.bind.bind`."""
-        from ..runtime.bind import bind
-
-        return bind(self, ctx, args, args_grad, grad_req, aux_states, **kwargs)
-
-    def eval(self, ctx: Context | None = None, **kwargs: NDArray) -> list[NDArray]:
-        """Bind to the given arrays, run forward once, and return the outputs."""
-        from ..context import current_context
-
-        return self.bind(ctx or current_context(), kwargs, grad_req="null").forward()
+    infer_shape: ClassVar[Callable[..., Any]]
+    infer_shape_partial: ClassVar[Callable[..., Any]]
+    infer_type: ClassVar[Callable[..., Any]]
+    infer_type_partial: ClassVar[Callable[..., Any]]
+    gradient: ClassVar[Callable[..., Symbol]]
+    simple_bind: ClassVar[Callable[..., Any]]
+    bind: ClassVar[Callable[..., Any]]
+    eval: ClassVar[Callable[..., Any]]
 
     # ---- arithmetic -------------------------------------------------------------------------------------------
 
@@ -369,7 +296,7 @@ def _binary(left: Symbol, right: Any, operator: str | None, scalar_operator: str
 
 
 def apply(
-    operator: str, *inputs: Symbol, name: str | None = None, attr: Mapping[str, str] | None = None, **params: Any
+    operator: str, /, *inputs: Symbol, name: str | None = None, attr: Mapping[str, str] | None = None, **params: Any
 ) -> Symbol:
     """The symbol of ``operator`` on ``inputs`` given by position, as operator gradients and arithmetic make it."""
     op = registry.find(operator)

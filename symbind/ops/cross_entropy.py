@@ -51,7 +51,7 @@ class _SoftmaxOutput(Operator):
         "null",
         "Divide the gradient by nothing, the batch size, or the number of valid labels.",
     )
-    out_grad = Param(Bool, False, "Multiply the gradient by the head gradient instead of ignoring that.")
+    out_grad = Param(Bool, False, "Multiply the gradient by the output, as MXNet 1.9.1 does; its documentation promises the head gradient.")
     smooth_alpha = Param(Float, 0.0, "Share of the target that is spread over the wrong classes.")
 
     @staticmethod
@@ -73,7 +73,7 @@ class SoftmaxOutput(_SoftmaxOutput):
               t_k = \begin{cases} 1 - \alpha & k = label \\ \alpha / (K - 1) & \text{else} \end{cases}
 
     with :math:`\alpha` = ``smooth_alpha`` and :math:`s` = ``grad_scale`` over the normalizer. The head gradient does
-    not matter unless ``out_grad`` says so, and the label gets no gradient.
+    not matter, and the label gets no gradient. With ``out_grad`` the gradient is also multiplied by :math:`y`.
 
     Shapes: ``data`` :math:`(N, K)` and ``label`` :math:`(N)`. With ``multi_output`` :math:`(N, K, d_1, …)` and
     :math:`(N, d_1 ⋯)` or :math:`(N, d_1, …)`; the gradient is also divided by the number of places unless the
@@ -82,9 +82,6 @@ class SoftmaxOutput(_SoftmaxOutput):
     option that matters. A label that is no class has an all-zero target. The output has the shape of ``data``.
 
     Raises MXNetError if the label does not fit.
-
-    MXNet 1.9.1 itself multiplies by :math:`y` when ``out_grad`` is set; its documentation, and we, by the head
-    gradient.
     """
 
     name = "SoftmaxOutput"
@@ -119,8 +116,7 @@ class SoftmaxOutput(_SoftmaxOutput):
         raise MXNetError(f"Label of shape {label} for data {data}; expected {' or '.join(map(str, allowed))}")
 
     def gradient(self, p, x, y, dy):
-        heads = dy if p.out_grad else []
-        return [apply("_backward_SoftmaxOutput", x[1], y[0], *heads, **vars(p)), None]
+        return [apply("_backward_SoftmaxOutput", x[1], y[0], **vars(p)), None]
 
     def kernel(self, p, inputs, outputs, env):
         groups = self.groups(p, inputs[0].shape)
@@ -134,18 +130,17 @@ class SoftmaxOutputGradient(_SoftmaxOutput):
     """Gradient of SoftmaxOutput from its label and output, see there."""
 
     name = "_backward_SoftmaxOutput"
-    inputs = ("label", "output", "head_grad")
-    inplace = ((1, 0),)
+    inputs = ("label", "output")
 
-    def input_names(self, p):
-        return self.inputs if p.out_grad else self.inputs[:2]
+    def inplace_pairs(self, p):
+        return () if p.out_grad else ((1, 0),)
 
     def infer_shape(self, p, inputs, outputs):
         shape = merge(inputs[1], outputs[0])
-        return [inputs[0], *[shape] * (len(inputs) - 1)], [shape]
+        return [inputs[0], shape], [shape]
 
     def kernel(self, p, inputs, outputs, env):
-        label, probability, *head = inputs
+        label, probability = inputs
         result = outputs[0]
         if label.shape == probability.shape:
             steps: list[Kernel] = [partial(torch.sub, probability, label, out=result)]
@@ -153,8 +148,8 @@ class SoftmaxOutputGradient(_SoftmaxOutput):
                 steps.append(partial(result.mul_, p.grad_scale))
         else:
             steps = self.steps(p, label, probability, result)
-        if head:
-            steps.append(partial(result.mul_, head[0]))
+        if p.out_grad:
+            steps.append(partial(result.mul_, probability))
         return sequence(steps)
 
     def steps(

@@ -26,9 +26,11 @@ from .creation import (
     split_v2,
     zeros,
 )
-from .functions import install as _install
+from .functions import install as _install_functions
+from .methods import install as _install_methods
 
 for _name in ("_internal", "contrib", "image", "linalg", "op", "sparse"):
     _module = ModuleType(f"{__name__}.{_name}", f"Operators of mx.sym.{_name}.")
     sys.modules[_module.__name__] = globals()[_name] = _module
-_install(sys.modules[__name__])
+_install_functions(sys.modules[__name__])
+_install_methods()

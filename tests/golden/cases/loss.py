@@ -29,8 +29,8 @@ def _softmax_output() -> list[Case]:
     cases += [
         loss(spread(4, 3), labels, grad_scale=0.5),
         loss(spread(4, 3), labels, grad_scale=0.5, normalization="batch", use_ignore=True, ignore_label=0),
-        # MXNet multiplies the gradient by the output, not by the head gradient as it says: nothing to follow.
-        loss(spread(4, 3), labels, out_grad=True, wrt=()),
+        # MXNet multiplies the gradient by the output, not by the head gradient as its documentation says.
+        loss(spread(4, 3), labels, out_grad=True),
         loss(spread(4, 3), exactly([-1, 2, -1, 2]), use_ignore=True),
         loss(spread(4, 3), exactly([-1, -1, -1, -1]), use_ignore=True, normalization="valid"),
         loss(spread(4, 3), labels, is_train=False),
