@@ -75,4 +75,37 @@ def resnet50(mx: Any, batch: int = 8) -> Workload:
     return Workload(mx.sym.SoftmaxOutput(net, name="softmax"), (batch, 3, 224, 224), (batch,), 1000)
 
 
-WORKLOADS = {"mlp": mlp, "lenet": lenet, "resnet50": resnet50}
+def lstm_cell(mx: Any, x: Any, state: tuple[Any, Any], weights: dict[str, Any], hidden: int, name: str) -> tuple:
+    """One step of an LSTM layer, node by node as MXNet's ``rnn.LSTMCell`` makes it; returns ``h`` and ``(h, c)``."""
+    h, c = state
+    i2h = mx.sym.FullyConnected(x, weights["i2h_weight"], weights["i2h_bias"], num_hidden=4 * hidden, name=f"{name}i2h")
+    h2h = mx.sym.FullyConnected(h, weights["h2h_weight"], weights["h2h_bias"], num_hidden=4 * hidden, name=f"{name}h2h")
+    gates = mx.sym.SliceChannel(i2h + h2h, num_outputs=4, name=f"{name}slice")
+    in_gate = mx.sym.Activation(gates[0], act_type="sigmoid", name=f"{name}i")
+    forget_gate = mx.sym.Activation(gates[1], act_type="sigmoid", name=f"{name}f")
+    in_transform = mx.sym.Activation(gates[2], act_type="tanh", name=f"{name}c")
+    out_gate = mx.sym.Activation(gates[3], act_type="sigmoid", name=f"{name}o")
+    next_c = forget_gate * c + in_gate * in_transform
+    next_h = out_gate * mx.sym.Activation(next_c, act_type="tanh")
+    return next_h, (next_h, next_c)
+
+
+def char_lstm(mx: Any, batch: int = 32) -> Workload:
+    """The unrolled character RNN: two layers of 256 LSTM cells over 64 characters out of 96."""
+    length, characters, hidden, layers = 64, 96, 256, 2
+    net = mx.sym.Embedding(mx.sym.Variable("data"), input_dim=characters, output_dim=hidden, name="embed")
+    steps = list(mx.sym.SliceChannel(net, num_outputs=length, axis=1, squeeze_axis=True, name="steps"))
+    for layer in range(layers):
+        names = [f"{path}_{part}" for path in ("i2h", "h2h") for part in ("weight", "bias")]
+        weights = {name: mx.sym.Variable(f"lstm{layer}_{name}") for name in names}
+        state = (mx.sym.zeros((batch, hidden)), mx.sym.zeros((batch, hidden)))
+        for t in range(length):
+            steps[t], state = lstm_cell(mx, steps[t], state, weights, hidden, f"lstm{layer}_t{t}_")
+    net = mx.sym.Concat(*[mx.sym.expand_dims(h, axis=1) for h in steps], dim=1, name="hidden")
+    net = mx.sym.FullyConnected(mx.sym.Reshape(net, shape=(-1, hidden)), num_hidden=characters, name="decoder")
+    label = mx.sym.Reshape(mx.sym.Variable("softmax_label"), shape=(-1,))
+    net = mx.sym.SoftmaxOutput(net, label, name="softmax")
+    return Workload(net, (batch, length), (batch, length), characters, integer_data=characters)
+
+
+WORKLOADS = {"mlp": mlp, "lenet": lenet, "char_lstm": char_lstm, "resnet50": resnet50}

@@ -67,4 +67,21 @@ def resnet50(batch: int = 8) -> TorchWorkload:
     return TorchWorkload(nn.Sequential(*layers), (batch, 3, 224, 224), (batch,), 1000)
 
 
-NETWORKS = {"mlp": mlp, "lenet": lenet, "resnet50": resnet50}
+class CharLSTM(nn.Module):
+    """Embedding, ``nn.LSTM`` over the whole sequence, and a dense layer; gives a row of scores per character."""
+
+    def __init__(self, characters: int, hidden: int, layers: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(characters, hidden)
+        self.lstm = nn.LSTM(hidden, hidden, layers, batch_first=True)
+        self.decoder = nn.Linear(hidden, characters)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.lstm(self.embed(x))[0]).flatten(0, 1)
+
+
+def char_lstm(batch: int = 32) -> TorchWorkload:
+    return TorchWorkload(CharLSTM(96, 256, 2), (batch, 64), (batch, 64), 96, integer_data=96)
+
+
+NETWORKS = {"mlp": mlp, "lenet": lenet, "char_lstm": char_lstm, "resnet50": resnet50}

@@ -64,7 +64,7 @@ def torch_step(variant: str, network: str, training: bool, batch: int | None) ->
     spec = NETWORKS[network](**({"batch": batch} if batch else {}))
     model: nn.Module = spec.model
     data, label = batch_of(spec.data, spec.label, spec.classes, spec.integer_data)
-    x, y = torch.from_numpy(data), torch.from_numpy(label).long()
+    x, y = torch.from_numpy(data), torch.from_numpy(label).long().flatten()
     if variant == "channels_last" and x.dim() == 4:
         model, x = model.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
     if spec.integer_data:
