@@ -1,3 +1,3 @@
 """Which operators oneDNN runs, and how: a file per family, each entering its builders when it is imported."""
 
-from . import convolution, elementwise, normalization, pooling, products
+from . import channels, convolution, elementwise, normalization, pooling, products
