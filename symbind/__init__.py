@@ -15,6 +15,7 @@ from . import (
     model,
     module,
     ndarray,
+    operator,
     optimizer,
     random,
     registry,

@@ -51,7 +51,8 @@ def run(
     """
     if operator.variadic is not None:
         attrs = {operator.variadic: str(len(given)), **attrs}
-    params = _parse(operator, tuple(attrs.items()))
+    # The parameters of the user's own operators mean whatever these are just now.
+    params = operator.parse(attrs) if operator.open_ended else _parse(operator, tuple(attrs.items()))
     arrays = _in_order(operator, params, given)
     inputs = [array.tensor for array in arrays]
     targets = _targets(operator, params, out)

@@ -15,6 +15,7 @@ from . import (
     coordinates,
     creation,
     cross_entropy,
+    custom,
     ctc,
     diagonals,
     dropout,

@@ -114,6 +114,8 @@ class Operator:
     needs_all_inputs: bool = False
     #: The parameter that counts the inputs, for operators that take any number of them.
     variadic: str | None = None
+    #: Inputs and parameters are the user's own: any number of inputs, by position or by name, and any parameters.
+    open_ended: bool = False
     #: Suffixes of output names, or None for the plain ``output``, ``output0`` ….
     outputs: Sequence[str] | None = None
     #: ``(input, output)`` pairs: the output may be written over the input, if nobody reads the input afterwards.

@@ -61,11 +61,12 @@ def describe(
     """Give ``function`` the name, signature and documentation that the declaration implies."""
     kind = inspect.Parameter
     parameters = []
-    if operator.variadic is not None:
+    any_number = operator.variadic is not None or operator.open_ended
+    if any_number:
         parameters.append(kind("data", kind.VAR_POSITIONAL))
     else:
         parameters += [kind(n, kind.POSITIONAL_OR_KEYWORD, default=None) for n in _all_inputs(operator)]
-    place = kind.KEYWORD_ONLY if operator.variadic is not None else kind.POSITIONAL_OR_KEYWORD
+    place = kind.KEYWORD_ONLY if any_number else kind.POSITIONAL_OR_KEYWORD
     for key, param in operator.parameters.items():
         if key != operator.variadic:
             parameters.append(kind(key, place, default=param.default))
@@ -73,7 +74,7 @@ def describe(
     parameters.append(kind("kwargs", kind.VAR_KEYWORD))
 
     lines = [inspect.cleandoc(operator.doc), "", "Parameters", "----------"]
-    lines += [f"{n} : input" for n in _all_inputs(operator)] if operator.variadic is None else ["data : any number of inputs"]
+    lines += [f"{n} : input" for n in _all_inputs(operator)] if not any_number else ["data : any number of inputs"]
     for key, param in operator.parameters.items():
         default = "required" if param.default is REQUIRED else f"default {param.default!r}"
         lines.append(f"{key} : {param.kind.name}, {default}")
@@ -97,14 +98,17 @@ def bind_arguments(
     Positional arguments are the inputs, then the parameters in declared order, as the signature says. Inputs come
     back as a list for operators that take any number, else by name. TypeError names an argument that cannot be.
     """
-    if operator.variadic is not None:
+    if operator.variadic is not None or operator.open_ended:
         for i, value in enumerate(args):
             if not is_value(value):
                 raise TypeError(f"Argument {i} of {operator.name} must be an input, but got {value!r}")
         values = {k: v for k, v in kwargs.items() if is_value(v)}
-        if values:
+        if values and not operator.open_ended:
             raise TypeError(f"{operator.name} takes its inputs by position; got keyword(s) {', '.join(values)}")
-        return list(args), {k: _text(operator, k, v) for k, v in kwargs.items() if not _is_default(operator, k, v)}
+        if values and args:
+            raise TypeError(f"{operator.name} takes its inputs either by position or by keyword, not both")
+        params = {k: v for k, v in kwargs.items() if k not in values and not _is_default(operator, k, v)}
+        return values or list(args), {k: _text(operator, k, v) for k, v in params.items()}
 
     input_names = _all_inputs(operator)
     order = [*input_names, *operator.parameters]

@@ -8,13 +8,38 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-import symbind  # noqa: F401  registers the operators
+import symbind as mx
 from symbind.graph import registry
 from symbind.graph.compose import attribute_text
 from symbind.ops.operator import Operator, Sample
 from symbind.ops.parameter import Params
 
 __all__ = ["CALLS", "Call", "operators"]
+
+
+class CubeTimes(mx.operator.CustomOp):
+    """What Custom computes is the user's affair; this user wants :math:`a^3 b`."""
+
+    def forward(self, is_train, req, in_data, out_data, aux):
+        a, b = in_data
+        self.assign(out_data[0], req[0], a**3 * b)
+
+    def backward(self, req, out_grad, in_data, out_data, in_grad, aux):
+        a, b = in_data
+        self.assign(in_grad[0], req[0], out_grad[0] * 3 * a**2 * b)
+        self.assign(in_grad[1], req[1], out_grad[0] * a**3)
+
+
+@mx.operator.register("cube_times")
+class CubeTimesProp(mx.operator.CustomOpProp):
+    def list_arguments(self):
+        return ["a", "b"]
+
+    def create_operator(self, ctx, in_shapes, in_dtypes):
+        return CubeTimes()
+
+
+registry.find("Custom").samples = (Sample((2, 3), (2, 3), op_type="cube_times"),)
 
 
 def operators() -> list[Operator]:
