@@ -23,6 +23,8 @@ class OperatorType(Protocol):
     """Name of the parameter that counts the inputs of an operator that takes any number; None for the others."""
     needs_all_inputs: bool
     """A missing input is an error, where otherwise it becomes a new variable."""
+    bypass_when_saved: bool
+    """Saved files leave it out: what reads its outputs reads its inputs instead."""
 
     def parse(self, attrs: Mapping[str, str], node_name: str = "") -> Any:
         """Typed parameters from attribute strings; MXNetError names an unknown, missing or malformed one."""

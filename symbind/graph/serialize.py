@@ -14,7 +14,6 @@ from typing import Any
 
 from ..base import MXNetError
 from . import registry
-from .compose import substitute
 from .node import Entry, Node, post_order
 from .upgrade import OLDEST_VERSION, SavedNode, complete_node, prepare_attributes
 
@@ -52,13 +51,19 @@ def to_json(heads: Sequence[Entry], remove_amp_cast: bool = True) -> str:
 
 
 def _without_bypassed(heads: Sequence[Entry]) -> Sequence[Entry]:
-    """``heads`` with every automatic precision cast replaced by its input."""
-    replacements: dict[Entry, Entry] = {}
-    for node in post_order(heads):
-        if node.op is not None and getattr(node.op, "bypass_when_saved", False):
-            for i, entry in enumerate(node.inputs):
-                replacements[Entry(node, i)] = replacements.get(entry, entry)
-    return substitute(heads, replacements) if replacements else heads
+    """``heads`` of a copy in which automatic precision casts give way to their inputs. A head that is one stays."""
+    order = post_order(heads)
+    if not any(node.op is not None and node.op.bypass_when_saved for node in order):
+        return heads
+    copies: dict[Node, Node] = {}
+    read: dict[Entry, Entry] = {}
+    for node in order:
+        inputs = tuple(read[entry] for entry in node.inputs)
+        copies[node] = copy = Node(node.op, node.name, node.attrs, inputs, node.params, versions=node.versions)
+        bypass = node.op is not None and node.op.bypass_when_saved
+        for i in range(node.num_outputs):
+            read[Entry(node, i)] = inputs[i] if bypass else Entry(copy, i)
+    return [Entry(copies[node], i) for node, i in heads]
 
 
 def _versions(order: Iterable[Node]) -> tuple[list[list[int]], Counter[Node]]:

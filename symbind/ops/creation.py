@@ -118,6 +118,21 @@ class Full(_Filled):
         return p.value
 
 
+@register
+class SetValue(Operator):
+    """The number ``src`` everywhere in ``out``; in a graph, in the shape that the users of the output have."""
+
+    name = "_set_value"
+    inputs = ()
+    src = Param(Float, 0.0, "The number")
+
+    def infer_shape(self, p, inputs, outputs):
+        return [], outputs
+
+    def kernel(self, p, inputs, outputs, env):
+        return partial(outputs[0].fill_, scalar_like(p.src, outputs[0]))
+
+
 # ---- sequences and the identity matrix ----------------------------------------------------------
 
 

@@ -14,8 +14,8 @@ import torch
 from ..base import MXNetError
 from ..graph.symbol import Symbol, apply
 from .operator import ZERO, Kernel, Operator, Sample, register
-from .parameter import Bool, DType, Int, Optional, Param, Shape
-from .shapes import merge, normalize_axis, product
+from .parameter import Bool, DType, Float, Int, Optional, Param, Shape
+from .shapes import merge, normalize_axis, product, same_shape
 
 __all__: list[str] = []
 
@@ -418,3 +418,31 @@ class ArgmaxChannel(Operator):
 
     def kernel(self, p, inputs, outputs, env):
         return partial(_find, torch.argmax, inputs[0], 1, outputs[0])
+
+
+@register
+class AllClose(Operator):
+    r"""1 if two arrays of one shape are nearly equal, :math:`|a - b| \le atol + rtol\,|b|` everywhere, else 0.
+
+    The output is a uint8 without dimensions. The gradient is zero.
+    """
+
+    name = "_contrib_allclose"
+    inputs = ("a", "b")
+    zero_gradient = True
+    rtol = Param(Float, 1e-5, "Difference allowed in relation to b")
+    atol = Param(Float, 1e-8, "Difference allowed anyway")
+    equal_nan = Param(Bool, True, "NaN is equal to NaN")
+    samples = (Sample((2, 3), (2, 3)),)
+
+    def infer_shape(self, p, inputs, outputs):
+        return same_shape(inputs, [])[0], [()]
+
+    def infer_dtype(self, p, inputs, outputs):
+        return super().infer_dtype(p, inputs, [])[0], [torch.uint8]
+
+    def kernel(self, p, inputs, outputs, env):
+        def run() -> None:
+            outputs[0].fill_(torch.allclose(*inputs, p.rtol, p.atol, p.equal_nan))
+
+        return run

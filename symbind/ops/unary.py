@@ -15,7 +15,7 @@ import torch
 
 from ..dtype import as_numpy
 from ..graph.symbol import Symbol, apply
-from .kernels import KernelBuilder, direct, through_float64
+from .kernels import KernelBuilder, direct, scalar_like, through_float64
 from .operator import ZERO, Operator, Sample, register
 from .parameter import Float, Int, Param
 from .shapes import same_shape
@@ -258,6 +258,41 @@ class Copy(Operator):
 
     def kernel(self, p, inputs, outputs, env):
         return partial(outputs[0].copy_, inputs[0])
+
+
+@register
+class CopyTo(Copy):
+    """The input itself, in ``out``, which may be on another device."""
+
+    name = "_copyto"
+    aliases = ()
+
+
+@register
+class Quadratic(Operator):
+    """:math:`a x^2 + b x + c` of every number :math:`x` of ``data``, in its shape and type."""
+
+    name = "_contrib_quadratic"
+    elementwise = True
+    a = Param(Float, 0.0, "Factor of the square")
+    b = Param(Float, 0.0, "Factor of the number itself")
+    c = Param(Float, 0.0, "The constant")
+    samples = (Sample((2, 3), a=2, b=-1, c=0.5),)
+
+    def infer_shape(self, p, inputs, outputs):
+        return same_shape(inputs, outputs)
+
+    def gradient(self, p, x, y, dy):
+        return [dy[0] * (x[0] * (2 * p.a) + p.b)]
+
+    def kernel(self, p, inputs, outputs, env):
+        data, out = inputs[0], outputs[0]
+        a, b, c = (scalar_like(number, out) for number in (p.a, p.b, p.c))
+
+        def run() -> None:
+            torch.mul(data, a, out=out).add_(b).mul_(data).add_(c)
+
+        return run
 
 
 @register
