@@ -2,15 +2,13 @@
 # make test       the tests, without those marked slow
 # make test-all   all tests
 # make check      the linter and the type checker
-# make bench      time NETWORK (lenet) in MODE (train or infer) side by side with others
+# make bench      time all networks side by side with others; a page of results goes to build/benchmarks.md
 # make clean      remove what the others made
 #
 # PYTHON=python3.12 make demo   uses another Python for the virtual environment.
 
 PYTHON ?= python3
 VENV ?= .venv
-NETWORK ?= lenet
-MODE ?= train
 BIN := $(VENV)/bin
 # Touched when the environment is complete, so that it is made once, and again when the dependencies change.
 READY := $(VENV)/.ready
@@ -31,7 +29,7 @@ check: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	$(BIN)/python benchmarks/compare.py $(NETWORK) --mode $(MODE)
+	$(BIN)/python -m benchmarks --out build/benchmarks.md
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-__all__ = ["WORKLOADS", "Workload"]
-
-
-class Workload(NamedTuple):
-    """A network with the shapes of its batch and what the label counts."""
-
-    symbol: Any
-    data: tuple[int, ...]
-    label: tuple[int, ...]
-    classes: int
-    momentum: float = 0.9
-    integer_data: int = 0
-    """Data are whole numbers below this, instead of normal values."""
+__all__ = ["NETWORKS"]
 
 
-def mlp(mx: Any, batch: int = 128) -> Workload:
+def mlp(mx: Any) -> Any:
     """784-128-64-10 with ReLU."""
     net = mx.sym.Variable("data")
     for i, width in enumerate((128, 64)):
         net = mx.sym.FullyConnected(net, num_hidden=width, name=f"fc{i + 1}")
         net = mx.sym.Activation(net, act_type="relu", name=f"relu{i + 1}")
     net = mx.sym.FullyConnected(net, num_hidden=10, name="fc3")
-    return Workload(mx.sym.SoftmaxOutput(net, name="softmax"), (batch, 784), (batch,), 10)
+    return mx.sym.SoftmaxOutput(net, name="softmax")
 
 
-def lenet(mx: Any, batch: int = 64) -> Workload:
+def lenet(mx: Any) -> Any:
     """Two 5x5 convolutions with tanh and max pooling, two dense layers."""
     net = mx.sym.Variable("data")
     for i, filters in enumerate((20, 50)):
@@ -39,10 +27,10 @@ def lenet(mx: Any, batch: int = 64) -> Workload:
     net = mx.sym.FullyConnected(mx.sym.Flatten(net), num_hidden=500, name="fc1")
     net = mx.sym.Activation(net, act_type="tanh", name="tanh3")
     net = mx.sym.FullyConnected(net, num_hidden=10, name="fc2")
-    return Workload(mx.sym.SoftmaxOutput(net, name="softmax"), (batch, 1, 28, 28), (batch,), 10)
+    return mx.sym.SoftmaxOutput(net, name="softmax")
 
 
-def resnet50(mx: Any, batch: int = 8) -> Workload:
+def resnet50(mx: Any) -> Any:
     """ResNet-50 (He et al. 2015, stride in the 3x3 convolution) at 224x224."""
 
     def conv_bn(net: Any, filters: int, kernel: int, stride: int, name: str, relu: bool = True) -> Any:
@@ -72,7 +60,7 @@ def resnet50(mx: Any, batch: int = 8) -> Workload:
             net = mx.sym.Activation(body + shortcut, act_type="relu", name=f"{name}_out")
     net = mx.sym.Pooling(net, global_pool=True, kernel=(7, 7), pool_type="avg", name="pool1")
     net = mx.sym.FullyConnected(mx.sym.Flatten(net), num_hidden=1000, name="fc")
-    return Workload(mx.sym.SoftmaxOutput(net, name="softmax"), (batch, 3, 224, 224), (batch,), 1000)
+    return mx.sym.SoftmaxOutput(net, name="softmax")
 
 
 def lstm_cell(mx: Any, x: Any, state: tuple[Any, Any], weights: dict[str, Any], hidden: int, name: str) -> tuple:
@@ -90,7 +78,7 @@ def lstm_cell(mx: Any, x: Any, state: tuple[Any, Any], weights: dict[str, Any], 
     return next_h, (next_h, next_c)
 
 
-def char_lstm(mx: Any, batch: int = 32) -> Workload:
+def char_lstm(mx: Any) -> Any:
     """The unrolled character RNN: two layers of 256 LSTM cells over 64 characters out of 96."""
     length, characters, hidden, layers = 64, 96, 256, 2
     net = mx.sym.Embedding(mx.sym.Variable("data"), input_dim=characters, output_dim=hidden, name="embed")
@@ -98,14 +86,13 @@ def char_lstm(mx: Any, batch: int = 32) -> Workload:
     for layer in range(layers):
         names = [f"{path}_{part}" for path in ("i2h", "h2h") for part in ("weight", "bias")]
         weights = {name: mx.sym.Variable(f"lstm{layer}_{name}") for name in names}
-        state = (mx.sym.zeros((batch, hidden)), mx.sym.zeros((batch, hidden)))
+        state = (mx.sym.zeros((0, hidden)), mx.sym.zeros((0, hidden)))  # as many rows as the batch has
         for t in range(length):
             steps[t], state = lstm_cell(mx, steps[t], state, weights, hidden, f"lstm{layer}_t{t}_")
     net = mx.sym.Concat(*[mx.sym.expand_dims(h, axis=1) for h in steps], dim=1, name="hidden")
     net = mx.sym.FullyConnected(mx.sym.Reshape(net, shape=(-1, hidden)), num_hidden=characters, name="decoder")
     label = mx.sym.Reshape(mx.sym.Variable("softmax_label"), shape=(-1,))
-    net = mx.sym.SoftmaxOutput(net, label, name="softmax")
-    return Workload(net, (batch, length), (batch, length), characters, integer_data=characters)
+    return mx.sym.SoftmaxOutput(net, label, name="softmax")
 
 
-WORKLOADS = {"mlp": mlp, "lenet": lenet, "char_lstm": char_lstm, "resnet50": resnet50}
+NETWORKS = {"mlp": mlp, "lenet": lenet, "char_lstm": char_lstm, "resnet50": resnet50}

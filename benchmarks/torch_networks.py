@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import nn
 
-__all__ = ["NETWORKS", "TorchWorkload"]
+__all__ = ["NETWORKS"]
 
 
-class TorchWorkload(NamedTuple):
-    """A module with the shapes of its batch."""
-
-    model: nn.Module
-    data: tuple[int, ...]
-    label: tuple[int, ...]
-    classes: int
-    momentum: float = 0.9
-    integer_data: int = 0
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
 
 
-def mlp(batch: int = 128) -> TorchWorkload:
-    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
-    return TorchWorkload(model, (batch, 784), (batch,), 10)
-
-
-def lenet(batch: int = 64) -> TorchWorkload:
-    model = nn.Sequential(
+def lenet() -> nn.Module:
+    return nn.Sequential(
         nn.Conv2d(1, 20, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.Tanh(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(800, 500), nn.Tanh(), nn.Linear(500, 10),
     )  # fmt: skip
-    return TorchWorkload(model, (batch, 1, 28, 28), (batch,), 10)
 
 
 class Bottleneck(nn.Module):
@@ -54,7 +39,7 @@ class Bottleneck(nn.Module):
         return self.relu(self.body(x) + self.shortcut(x))
 
 
-def resnet50(batch: int = 8) -> TorchWorkload:
+def resnet50() -> nn.Module:
     layers: list[nn.Module] = [
         nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1),
     ]  # fmt: skip
@@ -64,7 +49,7 @@ def resnet50(batch: int = 8) -> TorchWorkload:
             layers.append(Bottleneck(inputs, width, 2 if block == 0 and stage > 0 else 1))
             inputs = width * 4
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1000)]
-    return TorchWorkload(nn.Sequential(*layers), (batch, 3, 224, 224), (batch,), 1000)
+    return nn.Sequential(*layers)
 
 
 class CharLSTM(nn.Module):
@@ -80,8 +65,8 @@ class CharLSTM(nn.Module):
         return self.decoder(self.lstm(self.embed(x))[0]).flatten(0, 1)
 
 
-def char_lstm(batch: int = 32) -> TorchWorkload:
-    return TorchWorkload(CharLSTM(96, 256, 2), (batch, 64), (batch, 64), 96, integer_data=96)
+def char_lstm() -> nn.Module:
+    return CharLSTM(96, 256, 2)
 
 
 NETWORKS = {"mlp": mlp, "lenet": lenet, "char_lstm": char_lstm, "resnet50": resnet50}

@@ -1,0 +1,1 @@
+"""How fast symbind is, measured side by side with its peers: ``python -m benchmarks``. See README.md."""
