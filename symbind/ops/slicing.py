@@ -346,7 +346,7 @@ class SliceAssignScalar(_BoxParameters):
     name = "_slice_assign_scalar"
     aliases = ("_crop_assign_scalar",)
     inplace = ((0, 0),)
-    scalar = Param(Float, 0.0, "The number")
+    parameters = {"scalar": Param(Float, 0.0, "The number"), **_BoxParameters.parameters}
     samples = (Sample((4, 5), scalar=2.0, begin=(1, None), end=(3, 2)),)
 
     def infer_shape(self, p, inputs, outputs):
