@@ -57,10 +57,11 @@ class BatchNorm(Operator):
     """
 
     name = "BatchNorm"
-    inputs = ("data", "gamma", "beta")
+    inputs: Sequence[str] = ("data", "gamma", "beta")
     mode_dependent = True
+    recomputable = True
     auxiliary = ("moving_mean", "moving_var")
-    outputs = ("output", "mean", "var")
+    outputs: Sequence[str] | None = ("output", "mean", "var")
     eps = Param(Float, 1e-3, "Added to the variance.")
     momentum = Param(Float, 0.9, "Share of their old values that the moving statistics keep.")
     fix_gamma = Param(Bool, True, "Set gamma to 1 and give it no gradient.")
@@ -178,7 +179,7 @@ class BatchNormGradient(Operator):
     """Gradient of BatchNorm with respect to data, gamma and beta; updates the moving statistics while training."""
 
     name = "_backward_BatchNorm"
-    inputs = ("head_grad", "data", "gamma", "mean", "var", "moving_mean", "moving_var")
+    inputs: Sequence[str] = ("head_grad", "data", "gamma", "mean", "var", "moving_mean", "moving_var")
     mode_dependent = True
     eps = Param(Float, 1e-3, "Added to the variance.")
     momentum = Param(Float, 0.9, "Share of their old values that the moving statistics keep.")

@@ -128,6 +128,8 @@ class Operator:
     elementwise: bool = False
     #: The output equals the (only) input: the node can be left out.
     identity: bool = False
+    #: Fast to run a second time: the backward pass may do so instead of the forward pass keeping the outputs.
+    recomputable: bool = False
     #: Turns parameters into what a kernel wants of them: in inference it runs again only when they have changed.
     prepares_parameters: bool = False
     #: Draws random numbers: two nodes of it are never the same value.
