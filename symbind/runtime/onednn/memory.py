@@ -87,6 +87,13 @@ class MemoryDesc:
         return made
 
     @classmethod
+    def channels_last(cls, shape: Sequence[int], dtype: torch.dtype) -> MemoryDesc:
+        """An image (N, C, ...) in which the channels of a place are neighbours: ``acdb``."""
+        samples, channels, *places = shape
+        rank = len(shape)
+        return cls.plain((samples, *places, channels), dtype).permute((0, rank - 1, *range(1, rank - 1)))
+
+    @classmethod
     def of(cls, tensor: torch.Tensor) -> MemoryDesc:
         """The layout of a torch tensor (a scalar counts as one element)."""
         if tensor.dim() == 0:

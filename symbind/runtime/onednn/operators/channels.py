@@ -22,22 +22,14 @@ from ..memory import MemoryDesc
 _BLOCK = 16
 
 
-def _channels_last(value: Value) -> MemoryDesc:
-    channels_first = (0, len(value.shape) - 1, *range(1, len(value.shape) - 1))
-    samples, channels, *places = value.shape
-    return MemoryDesc.plain((samples, *places, channels), value.dtype).permute(channels_first)
-
-
-def _blocked(value: Value) -> MemoryDesc:
-    return MemoryDesc.channels_by_16(value.shape, value.dtype)
-
-
 def _lies(value: Value) -> str | None:
     """Which of the two layouts an array has: "blocked", "last", or None for another."""
     if value.layout is None or not 3 <= len(value.shape) <= 5:
         return None
     desc = desc_of(value)
-    return "blocked" if desc == _blocked(value) else "last" if desc == _channels_last(value) else None
+    if desc == MemoryDesc.channels_by_16(value.shape, value.dtype):
+        return "blocked"
+    return "last" if desc == MemoryDesc.channels_last(value.shape, value.dtype) else None
 
 
 # ---- joining and cutting ------------------------------------------------------------------------
@@ -55,9 +47,10 @@ class _AlongChannels:
     def __init__(self, request: Request, kind: str) -> None:
         self._node = request.node
         self._blocked = kind == "blocked"
-        describe = _blocked if self._blocked else _channels_last
+        describe = MemoryDesc.channels_by_16 if self._blocked else MemoryDesc.channels_last
         self.input_layouts, self.output_layouts = (
-            [View(value).layout(describe(value)) for value in values] for values in (request.inputs, request.outputs)
+            [View(value).layout(describe(value.shape, value.dtype)) for value in values]
+            for values in (request.inputs, request.outputs)
         )
         self._input_channels = [value.shape[1] for value in request.inputs]
         self._output_channels = [value.shape[1] for value in request.outputs]
@@ -86,10 +79,10 @@ class _AlongChannels:
 def _along_channels(request: Request, axis: int) -> Implementation | None:
     """The node in the layout of its first input that has one; None if that is no good or ``axis`` not the channels."""
     kind = next((kind for value in request.inputs if (kind := _lies(value))), None)
-    whole_blocks = all(value.shape[1] % _BLOCK == 0 for value in (*request.inputs, *request.outputs))
-    if axis != 1 or kind is None or (kind == "blocked" and not whole_blocks):
+    if axis != 1 or kind is None:
         return None
-    return _AlongChannels(request, kind)
+    whole_blocks = all(value.shape[1] % _BLOCK == 0 for value in (*request.inputs, *request.outputs))
+    return _AlongChannels(request, kind) if kind == "last" or whole_blocks else None
 
 
 @implements("Concat", "_backward_Concat")
