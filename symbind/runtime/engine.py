@@ -14,6 +14,7 @@ import torch
 
 from ..graph.node import Node
 from ..ops.operator import Environment
+from ..passes.fuse import Pattern
 
 __all__ = ["Engine", "Implementation", "Layout", "Value"]
 
@@ -88,6 +89,12 @@ class Engine(Protocol):
 
     def key(self) -> Hashable:
         """What a program built now depends on; a program is rebuilt when this changes (the number of threads)."""
+
+    def patterns(self, training: bool) -> Sequence[Pattern]:
+        """What this engine has one kernel for where the graph has several nodes.
+
+        ``training`` says that gradients follow, or that operators behave as in training.
+        """
 
     def implement(
         self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value], training: bool

@@ -16,6 +16,7 @@ from ..graph.node import Entry, Node, execution_order, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
 from ..ops.shapes import is_known, product
+from ..passes.fuse import fuse
 from ..passes.gradient import Gradient, build_gradient
 from ..passes.hoist import hoistable
 from ..passes.infer import infer_dtypes, infer_shapes
@@ -166,7 +167,8 @@ class Executor:
         of = self._gradient.of
         results = [*self._symbol.entries, *of.values()]
         if self._monitor is None:
-            results = simplify(results)
+            training = bool(of) or modes == (True,)
+            results = fuse(simplify(results), self._engine.patterns(training))
         shapes, dtypes = self._infer(results)
         arranged = arrange(results, self._engine, shapes, dtypes, Value, TorchImplementation, training=bool(of))
         count = len(self._symbol.entries)

@@ -9,6 +9,7 @@ import torch
 
 from ..graph.node import Node
 from ..ops.operator import Environment
+from ..passes.fuse import Pattern
 from .engine import Implementation, Layout, Value
 
 __all__ = ["TorchEngine", "TorchImplementation"]
@@ -62,6 +63,10 @@ class TorchEngine:
     def key(self) -> Hashable:
         """torch's kernels follow the number of threads by themselves."""
         return None
+
+    def patterns(self, training: bool) -> Sequence[Pattern]:
+        """An operator is a kernel here."""
+        return ()
 
     def implement(
         self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value], training: bool

@@ -7,8 +7,9 @@ from collections.abc import Hashable, Sequence
 import torch
 
 from ...graph.node import Node
+from ...passes.fuse import Pattern
 from ..engine import Implementation, Layout, Value
-from . import operators  # noqa: F401  # importing them enters them into BUILDERS
+from . import fused, operators  # noqa: F401  # importing them enters them into BUILDERS
 from .declarations import Arg
 from .engine import thread_count
 from .implementation import BUILDERS, PrimitiveImplementation, Request, View
@@ -30,6 +31,9 @@ class OneDnnEngine:
     def key(self) -> Hashable:
         """Primitives are made for a number of threads."""
         return thread_count()
+
+    def patterns(self, training: bool) -> Sequence[Pattern]:
+        return fused.patterns(training)
 
     def implement(
         self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value], training: bool

@@ -14,32 +14,48 @@ import torch
 from ...base import MXNetError
 from ...graph.node import Node
 from ...ops.operator import Environment
+from ...ops.shapes import product
 from ..engine import Implementation, Layout, Value
 from .declarations import Arg
 from .library import Unsupported
 from .memory import Memory, MemoryDesc
-from .primitive import Primitive
+from .primitive import PostOp, Primitive
 
 __all__ = [
     "BUILDERS",
     "Builder",
     "Operand",
+    "PostOps",
     "PrimitiveImplementation",
     "Request",
     "View",
     "choose",
     "desc_of",
     "implements",
+    "no_post_ops",
 ]
 
 
+#: What the primitive shall do to its result, which will lie as described.
+PostOps = Callable[[MemoryDesc], Sequence[PostOp]]
+
+
+def no_post_ops(result: MemoryDesc) -> Sequence[PostOp]:
+    """Nothing."""
+    return ()
+
+
 class Request(NamedTuple):
-    """A node to run: the arrays as they lie now, and whether gradients follow."""
+    """A node to run: the arrays as they lie now, and whether gradients follow.
+
+    An output with a layout is best left in that. Post-ops come to operators whose builder knows of them.
+    """
 
     node: Node
     inputs: Sequence[Value]
     outputs: Sequence[Value]
     training: bool
+    post_ops: PostOps = no_post_ops
 
 
 Builder = Callable[[Request], Implementation | None]
@@ -123,7 +139,8 @@ class View:
         """What the layout that the primitive calls ``desc`` is for the array."""
         if self._axes is not None:
             desc = desc.permute([self._axes.index(axis) for axis in range(len(self._axes))])
-        if desc.is_row_major and desc.dtype == self.value.dtype:
+        # What the library notes for itself may have another type, and more elements.
+        if desc.is_row_major and desc.dtype == self.value.dtype and product(desc.shape) == product(self.value.shape):
             return None
         if desc.shape != self.value.shape:
             try:
@@ -139,7 +156,7 @@ class View:
 
 
 #: An argument of a primitive, and the array seen as it; without a view the array is plain whatever its shape.
-Operand = Arg | tuple[Arg, View]
+Operand = int | tuple[int, View]
 
 
 class PrimitiveImplementation:
@@ -149,19 +166,19 @@ class PrimitiveImplementation:
         self, primitive: Primitive, inputs: Sequence[Operand | None], outputs: Sequence[Operand | None]
     ) -> None:
         self.primitive = primitive
-        self._inputs = [_argument(operand) for operand in inputs]
+        self.operands, self.results = inputs, outputs
+        self.arguments = [_argument(operand) for operand in inputs]
         self._outputs = [_argument(operand) for operand in outputs]
         self.input_layouts: Sequence[Layout | None] = [self._layout(operand) for operand in inputs]
         self.output_layouts: Sequence[Layout | None] = [self._layout(operand) for operand in outputs]
         self.inplace = [
-            (self._inputs.index(operand), self._outputs.index(result))
+            (self.arguments.index(operand), self._outputs.index(result))
             for result, operand in primitive.in_place
-            if operand in self._inputs and result in self._outputs
+            if operand in self.arguments and result in self._outputs
         ]
         self.workspace = primitive.scratchpad_bytes
         self.flops = primitive.flops
         self.name = f"onednn {primitive.implementation}"
-        self.is_reference = primitive.is_reference
         self.is_reference = primitive.is_reference
 
     def _layout(self, operand: Operand | None) -> MemoryDesc | None:
@@ -177,7 +194,7 @@ class PrimitiveImplementation:
         workspace: torch.Tensor | None,
         env: Environment,
     ) -> Callable[[], None]:
-        arguments, arrays = (*self._inputs, *self._outputs), (*inputs, *outputs)
+        arguments, arrays = (*self.arguments, *self._outputs), (*inputs, *outputs)
         places: dict[int, int | Memory] = {a: array.data_ptr() for a, array in zip(arguments, arrays) if a is not None}
         if workspace is not None:
             places[Arg.SCRATCHPAD] = workspace.data_ptr()

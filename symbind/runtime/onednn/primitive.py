@@ -198,7 +198,10 @@ def describe(
         described = ", ".join(str(argument) for argument in arguments if isinstance(argument, MemoryDesc))
         library.check(status, f"compute {name} of {described}")
     operands = [Arg.post_op(i) for i, post_op in enumerate(post_ops) if isinstance(post_op, Binary)]
-    accumulated = [Arg.DST] if any(isinstance(post_op, Sum) for post_op in post_ops) else []
+    accumulated = []
+    if any(isinstance(post_op, Sum) for post_op in post_ops):
+        # The destination is read, so that no other input can be in its place.
+        accumulated, in_place = [Arg.DST], [(Arg.DST, Arg.DST)]
     return Primitive(name, out[0], [*inputs, *operands, *accumulated], outputs, in_place, flops)
 
 

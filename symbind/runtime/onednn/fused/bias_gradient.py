@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import torch
+
 from ....graph.node import Entry, Node
 from ....ops import spatial
 from ....ops.convolution import ConvolutionWeightGradient
 from ....ops.kernels import sequence
-from ....ops.operator import Operator
 from ....ops.shapes import merge
 from ....passes.fuse import Fusion, Pattern, Users
 
@@ -30,7 +33,7 @@ class ParametersGradient(ConvolutionWeightGradient):
         head = spatial.first_view(inputs[0], spatial.channel_last(p))
         others = [axis for axis in range(head.dim()) if axis != 1]
         weight = super().kernel(p, inputs, outputs[:1], env)
-        return sequence([weight, lambda: head.sum(others, out=outputs[1])])
+        return sequence([weight, partial(torch.sum, head, others, out=outputs[1])])
 
 
 _OPERATOR = ParametersGradient()

@@ -87,7 +87,7 @@ def _fold(norm: Node, users: Users) -> Fusion | None:
     folded = Node(_FOLD, f"{norm.name}_folded", None, parameters, p, layer.serial)
     inputs = [layer.inputs[0], Entry(folded, 0), Entry(folded, 1)]
     q = Params({**vars(layer.params), "no_bias": False})
-    fused = Node(layer.op, norm.name, None, inputs, q, norm.serial)
+    fused = Node(layer.op, f"{layer.name}+{norm.name}", None, inputs, q, norm.serial)
     return Fusion([layer, norm], {Entry(norm): Entry(fused)})
 
 

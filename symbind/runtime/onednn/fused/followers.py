@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 import torch
 
 from ....graph.node import Entry, Node
+from ....graph.registry import find
 from ....ops.kernels import sequence
 from ....ops.operator import Environment, Operator
 from ....ops.parameter import Params
 from ....ops.shapes import merge
 from ....passes.fuse import Fusion, Pattern, Users
-from ....graph.registry import find
-from ...engine import Implementation, Layout, Value
-from ...torch_engine import TorchImplementation
+from ...engine import Implementation, Layout
 from ..declarations import Algorithm, Arg
-from ..implementation import BUILDERS, PrimitiveImplementation, Request, View
+from ..implementation import BUILDERS, Operand, PostOps, PrimitiveImplementation, Request, implements, no_post_ops
 from ..library import Unsupported
 from ..memory import MemoryDesc
 from ..primitive import Binary, Eltwise, PostOp, Sum
@@ -40,6 +41,12 @@ class Follower:
     @property
     def num_operands(self) -> int:
         return len(self.op.input_names(self.params)) - 1
+
+    @property
+    def function(self) -> Eltwise | None:
+        """The function of one number that it is, if the library knows it."""
+        describe = _FUNCTIONS.get(self.op.name)
+        return None if describe is None else describe(self.params)
 
 
 @dataclass(frozen=True)
@@ -94,8 +101,7 @@ def _in_turn(
     """Calls that each change ``array`` in place."""
     pending = iter(operands)
     return [
-        f.op.kernel(f.params, [array, *(next(pending) for _ in range(f.num_operands))], [array], env)
-        for f in followers
+        f.op.kernel(f.params, [array, *(next(pending) for _ in range(f.num_operands))], [array], env) for f in followers
     ]
 
 
@@ -130,13 +136,12 @@ _SUMS = ("elemwise_add", "_grad_add")
 _FIRST = (
     "Convolution", "FullyConnected", "_backward_FullyConnected_data", "_backward_FullyConnected_weight", *_SUMS,
 )  # fmt: skip
-_FOLLOWED = {name: Followed(find(name)) for name in _FIRST}
+_FOLLOWED = {name: Followed(cast(Operator, find(name))) for name in _FIRST}
 
 
 def _append(node: Node, users: Users) -> Fusion | None:
     follower = Follower(node.op, node.params)
-    is_sum = node.op.name in _SUMS
-    if not is_sum and _FUNCTIONS[node.op.name](node.params) is None:
+    if not follower.num_operands and follower.function is None:
         return None
     for position, entry in enumerate(node.inputs):
         before = entry.node
@@ -151,7 +156,7 @@ def _append(node: Node, users: Users) -> Fusion | None:
         else:
             continue
         p = FollowedParams(first, (*followers, follower))
-        fused = Node(op, node.name, None, [*before.inputs, *operands], p, node.serial)
+        fused = Node(op, f"{before.name}+{node.name}", None, [*before.inputs, *operands], p, node.serial)
         return Fusion([before, node], {Entry(node): Entry(fused)})
     return None
 
@@ -162,20 +167,59 @@ PATTERNS = [Pattern((*_FUNCTIONS, *_SUMS), _append)]
 # ---- how they run ---------------------------------------------------------------------------------
 
 
-class _Implementation:
-    """A primitive with post-ops, in two versions if one of them is a sum.
+def _implement(request: Request) -> Implementation | None:
+    """One primitive if the library has it, or else one for the first operator and torch for what follows."""
+    may_accumulate = any(f.num_operands for f in request.node.params.followers) and not request.node.op.elementwise
+    for accumulate in (True, False) if may_accumulate else (False,):
+        try:
+            return _in_one(request, accumulate)
+        except Unsupported:
+            continue
+    return _one_by_one(request)
 
-    One reads the first operand where it is; the other accumulates into it and is taken if the plan lets the output
-    overwrite it. Both work in the same layouts.
-    """
 
-    def __init__(self, apart: PrimitiveImplementation, into: PrimitiveImplementation | None, operand: int) -> None:
-        self._apart, self._into, self._operand = apart, into, operand
-        versions = [apart] if into is None else [apart, into]
-        self.input_layouts, self.output_layouts = apart.input_layouts, apart.output_layouts
-        self.inplace = [*apart.inplace, *([] if into is None else [(operand, 0)])]
-        self.workspace = max(version.workspace for version in versions)
-        self.flops, self.name, self.is_reference = apart.flops, apart.name, apart.is_reference
+def _first(request: Request, wanted: Layout | None, post_ops: PostOps = no_post_ops) -> Implementation | None:
+    """The first operator, with the output in the layout that is wanted if that can be."""
+    node = request.node
+    count = node.op.split(node.params)
+    first = Node(node.op.first, node.name, None, node.inputs[:count], node.params.first, node.serial)
+    output = request.outputs[0]._replace(layout=wanted)
+    return BUILDERS[first.op.name](Request(first, request.inputs[:count], [output], request.training, post_ops))
+
+
+def _in_one(request: Request, accumulate: bool) -> Implementation:
+    followers = request.node.params.followers
+    added = request.inputs[request.node.op.split(request.node.params) :]
+
+    def post_ops(result: MemoryDesc) -> list[PostOp]:
+        chain: list[PostOp] = []
+        for follower in followers:
+            if follower.function is not None:
+                chain.append(follower.function)
+            elif accumulate and not any(isinstance(post_op, Sum) for post_op in chain):
+                chain.append(Sum())
+            else:
+                chain.append(Binary(Algorithm.ADD, result))
+        return chain
+
+    first = _first(request, added[0].layout if added else None, post_ops)
+    if not isinstance(first, PrimitiveImplementation):
+        raise Unsupported("This operator is no primitive that could have post-ops")
+    arguments = [
+        Arg.DST if isinstance(post_op, Sum) else Arg.post_op(i)
+        for i, post_op in enumerate(post_ops(first.primitive.descs[Arg.DST]))
+        if not isinstance(post_op, Eltwise)
+    ]
+    result = first.results[0]
+    operands: list[Operand] = [
+        (argument, result[1]) if isinstance(result, tuple) else argument for argument in arguments
+    ]
+    family = _Accumulation if accumulate else PrimitiveImplementation
+    return family(first.primitive, [*first.operands, *operands], first.results)
+
+
+class _Accumulation(PrimitiveImplementation):
+    """A primitive that adds to what its destination holds: an input, in place unless somebody else needs that."""
 
     def kernel(
         self,
@@ -184,6 +228,48 @@ class _Implementation:
         workspace: torch.Tensor | None,
         env: Environment,
     ) -> Callable[[], None]:
-        in_place = self._into is not None and inputs[self._operand].data_ptr() == outputs[0].data_ptr()
-        chosen = self._into if in_place else self._apart
-        return chosen.kernel(inputs, outputs, workspace, env)
+        run = super().kernel(inputs, outputs, workspace, env)
+        augend, output = inputs[self.arguments.index(Arg.DST)], outputs[0]
+        if augend.data_ptr() == output.data_ptr():
+            return run
+        return sequence([partial(output.copy_, augend.view(output.shape)), run])
+
+
+class _OneByOne:
+    """The first operator by the engine, and then the others by torch, in whatever layout that leaves the result."""
+
+    def __init__(self, node: Node, first: Implementation) -> None:
+        self._node, self._first = node, first
+        layout = first.output_layouts[0]
+        added = len(node.inputs) - node.op.split(node.params)
+        self.input_layouts = [*first.input_layouts, *[layout] * added]
+        self.output_layouts = first.output_layouts
+        self.inplace, self.workspace, self.flops = first.inplace, first.workspace, first.flops
+        self.name, self.is_reference = f"{first.name}, torch", first.is_reference
+
+    def kernel(
+        self,
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        workspace: torch.Tensor | None,
+        env: Environment,
+    ) -> Callable[[], None]:
+        p, count = self._node.params, self._node.op.split(self._node.params)
+        first = self._first.kernel(inputs[:count], outputs, workspace, env)
+        assert first is not None
+        return sequence([first, *_in_turn(p.followers, inputs[count:], outputs[0], env)])
+
+
+def _one_by_one(request: Request) -> Implementation | None:
+    try:
+        first = _first(request, None)
+    except Unsupported:
+        return None
+    if first is None:
+        return None
+    layout = first.output_layouts[0]
+    # Torch's functions do not leave the padding of a layout alone.
+    return _OneByOne(request.node, first) if layout is None or layout.is_dense else None
+
+
+implements(*(op.name for op in _FOLLOWED.values()))(_implement)

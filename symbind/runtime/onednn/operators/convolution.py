@@ -14,7 +14,16 @@ from ....ops import spatial
 from ...engine import Implementation, Value
 from ..convolution import Convolution, Deconvolution
 from ..declarations import Arg
-from ..implementation import Operand, PrimitiveImplementation, Request, View, choose, implements
+from ..implementation import (
+    Operand,
+    PostOps,
+    PrimitiveImplementation,
+    Request,
+    View,
+    choose,
+    implements,
+    no_post_ops,
+)
 from ..memory import MemoryDesc
 from ..primitive import Primitive
 
@@ -42,12 +51,14 @@ class _Layer:
         after = tuple(before - more for before, more in zip(pad, extra))
         self.geometry = _FAMILIES[op.layer](p.stride, p.dilate, tuple(pad), after, p.num_group)  # type: ignore[union-attr]
 
-    def forward(self) -> Primitive:
-        """The primitive of the way forward: from data as they lie if they have been laid out, else as it likes."""
-        sources = [self.data.any] if self.data.value.layout is None else [self.data.desc, self.data.any]
+    def forward(self, training: bool = True, post_ops: PostOps = no_post_ops) -> Primitive:
+        """The primitive of the way forward: activations as they lie if they have been laid out, else as it likes."""
+        data, output = (
+            [view.any] if view.value.layout is None else [view.desc, view.any] for view in (self.data, self.output)
+        )
         return choose(
-            partial(self.geometry.forward, source, self.weight.any, self.bias, self.output.any, training=True)
-            for source in sources
+            partial(self.geometry.forward, x, self.weight.any, self.bias, y, training=training, post_ops=post_ops(y))
+            for x, y in product(data, output)
         )
 
     def back(self, gradient: Callable[[Primitive, MemoryDesc, MemoryDesc], Primitive]) -> Primitive:
@@ -66,7 +77,8 @@ def forward(request: Request) -> Implementation:
     data, weight, *bias = request.inputs
     layer = _Layer(request, data, weight, request.outputs[0], *bias)
     operands: list[Operand] = [(Arg.SRC, layer.data), (Arg.WEIGHTS, layer.weight), Arg.BIAS]
-    return PrimitiveImplementation(layer.forward(), operands[: len(request.inputs)], [(Arg.DST, layer.output)])
+    primitive = layer.forward(request.training, request.post_ops)
+    return PrimitiveImplementation(primitive, operands[: len(request.inputs)], [(Arg.DST, layer.output)])
 
 
 @implements("_backward_Convolution_data", "_backward_Deconvolution_data")
@@ -85,3 +97,15 @@ def weight_gradient(request: Request) -> Implementation:
     primitive = layer.back(lambda f, src, dst: layer.geometry.backward_weights(f, src, layer.weight.any, None, dst))
     operands = [(Arg.DIFF_DST, layer.output), (Arg.SRC, layer.data)]
     return PrimitiveImplementation(primitive, operands, [(Arg.DIFF_WEIGHTS, layer.weight)])
+
+
+@implements("_fused_backward_Convolution_weight")
+def parameters_gradient(request: Request) -> Implementation:
+    head, data = request.inputs
+    weight, bias = request.outputs
+    layer = _Layer(request, data, weight, head, bias)
+    primitive = layer.back(
+        lambda f, src, dst: layer.geometry.backward_weights(f, src, layer.weight.any, layer.bias, dst)
+    )
+    operands = [(Arg.DIFF_DST, layer.output), (Arg.SRC, layer.data)]
+    return PrimitiveImplementation(primitive, operands, [(Arg.DIFF_WEIGHTS, layer.weight), Arg.DIFF_BIAS])

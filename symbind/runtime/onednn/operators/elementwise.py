@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ...engine import Implementation, Value
 from ..declarations import Algorithm, Arg
-from ..elementwise import Elementwise
+from ..elementwise import Elementwise, binary
 from ..implementation import PrimitiveImplementation, Request, View, choose, implements
 
 
@@ -32,3 +32,13 @@ def _function(function: Elementwise, data: Value) -> Implementation:
     view = View(data)
     primitive = choose([lambda: function.forward(view.desc, view.desc, training=True)])
     return PrimitiveImplementation(primitive, [(Arg.SRC, view)], [(Arg.DST, view)])
+
+
+@implements("elemwise_add", "_grad_add")
+def add(request: Request) -> Implementation:
+    left, right = request.inputs
+    # Both in the layout of the one that has been laid out.
+    laid_out = right if left.layout is None else left
+    view = View(laid_out)
+    primitive = choose([lambda: binary(Algorithm.ADD, *[view.desc] * 3, post_ops=request.post_ops(view.desc))])
+    return PrimitiveImplementation(primitive, [(Arg.SRC, view), (Arg.SRC_1, view)], [(Arg.DST, view)])

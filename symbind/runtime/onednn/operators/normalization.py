@@ -24,9 +24,12 @@ _MIN_CHANNELS_TO_BLOCK = 8
 
 
 class _Layer:
-    """A batch normalization as the library sees it, with statistics of the batch or given ones."""
+    """A batch normalization as the library sees it, with statistics of the batch or given ones.
 
-    def __init__(self, node: Node, data: Value) -> None:
+    ``rectified`` says that a rectifier follows, ``keeps`` that something is kept for the gradient.
+    """
+
+    def __init__(self, node: Node, data: Value, rectified: bool = False, keeps: bool = True) -> None:
         channels = normalize_axis(node.params.axis, len(data.shape))
         others = [axis for axis in range(len(data.shape)) if axis != channels]
         if not others:
@@ -35,6 +38,8 @@ class _Layer:
         self.desc = self._desc()
         self.layout = self.view.layout(self.desc)
         self.epsilon = node.params.eps
+        self.flags = SCALE_AND_SHIFT | (NormalizationFlag.RELU if rectified else NormalizationFlag(0))
+        self._keeps = keeps
 
     def _desc(self) -> MemoryDesc:
         """The layout to work in: the one that there is, but blocks for plain images, on which the library is slow."""
@@ -43,16 +48,19 @@ class _Layer:
             return self.view.channels_by_16
         return desc
 
-    def forward(self, from_batch: bool, training: bool) -> Primitive:
+    def forward(self, from_batch: bool) -> Primitive:
+        # For given statistics without a rectifier nothing is kept.
+        training = self._keeps and (from_batch or NormalizationFlag.RELU in self.flags)
         return choose([lambda: self._geometry(from_batch).forward(self.desc, self.desc, training=training)])
 
     def backward(self, from_batch: bool) -> Primitive:
-        forward = self.forward(from_batch, training=True)
-        return choose([lambda: self._geometry(from_batch).backward(forward, self.desc, self.desc, self.desc)])
+        geometry = self._geometry(from_batch)
+        forward = choose([lambda: geometry.forward(self.desc, self.desc, training=True)])
+        return choose([lambda: geometry.backward(forward, self.desc, self.desc, self.desc)])
 
     def _geometry(self, from_batch: bool) -> BatchNormalization:
         given = NormalizationFlag(0) if from_batch else NormalizationFlag.GLOBAL_STATISTICS
-        return BatchNormalization(self.epsilon, SCALE_AND_SHIFT | given)
+        return BatchNormalization(self.epsilon, self.flags | given)
 
 
 class _Implementation:
@@ -66,6 +74,7 @@ class _Implementation:
         self._from_batch, self._given = from_batch, given
         self.input_layouts: Sequence[Layout | None] = [layer.layout] * num_data + [None] * (len(node.inputs) - num_data)
         self.output_layouts: Sequence[Layout | None] = [layer.layout, None, None]
+        self._mask = _mask_layout(from_batch, given)
         # The workspace starts with one number per channel.
         self._vector_bytes = -(-4 * layer.desc.shape[1] // 64) * 64
         self.workspace = self._vector_bytes + max(from_batch.scratchpad_bytes, given.scratchpad_bytes)
@@ -85,7 +94,9 @@ class _Implementation:
 
 class _Forward(_Implementation):
     def __init__(self, node: Node, layer: _Layer) -> None:
-        super().__init__(node, layer, 1, layer.forward(True, training=True), layer.forward(False, training=False))
+        super().__init__(node, layer, 1, layer.forward(True), layer.forward(False))
+        if self._mask is not None:
+            self.output_layouts = [*self.output_layouts, self._mask]
 
     def kernel(
         self,
@@ -97,10 +108,13 @@ class _Forward(_Implementation):
         assert workspace is not None
         p = self._params
         data, gamma, beta, moving_mean, moving_var = inputs
-        output, mean, deviation = outputs
+        output, mean, deviation, *masks = outputs
         places: dict[int, torch.Tensor] = {Arg.SRC: data, Arg.SCALE: gamma, Arg.SHIFT: beta, Arg.DST: output}
+        places |= dict(zip((Arg.WORKSPACE,), masks))
         steps: list[Kernel] = [partial(gamma.fill_, 1)] if p.fix_gamma else []
-        if self._uses_batch(env):
+        if self._uses_batch(env) and Arg.MEAN not in self._from_batch.outputs:
+            steps.append(self._bind(self._from_batch, places, workspace))
+        elif self._uses_batch(env):
             places |= {Arg.MEAN: mean, Arg.VARIANCE: deviation}
             steps.append(self._bind(self._from_batch, places, workspace))
             steps.append(lambda: deviation.add_(p.eps).rsqrt_())
@@ -116,6 +130,8 @@ class _Forward(_Implementation):
 class _Backward(_Implementation):
     def __init__(self, node: Node, layer: _Layer) -> None:
         super().__init__(node, layer, 2, layer.backward(True), layer.backward(False))
+        if self._mask is not None:
+            self.input_layouts = [*self.input_layouts[:-1], self._mask]
 
     def kernel(
         self,
@@ -126,9 +142,10 @@ class _Backward(_Implementation):
     ) -> Kernel:
         assert workspace is not None
         p = self._params
-        head, data, gamma, mean, deviation, moving_mean, moving_var = inputs
+        head, data, gamma, mean, deviation, moving_mean, moving_var, *masks = inputs
         places: dict[int, torch.Tensor] = {Arg.DIFF_DST: head, Arg.SRC: data, Arg.SCALE: gamma}
         places |= dict(zip((Arg.DIFF_SRC, Arg.DIFF_SCALE, Arg.DIFF_SHIFT), outputs))
+        places |= dict(zip((Arg.WORKSPACE,), masks))
         if not self._uses_batch(env):
             places |= {Arg.MEAN: moving_mean, Arg.VARIANCE: moving_var}
             return self._bind(self._given, places, workspace)
@@ -146,6 +163,17 @@ class _Backward(_Implementation):
         return run
 
 
+def _mask_layout(from_batch: Primitive, given: Primitive) -> MemoryDesc | None:
+    """How the library notes for the gradient what a rectifier lets pass; None if it does not.
+
+    Unsupported if it does so in two ways.
+    """
+    one, other = (primitive.descs.get(Arg.WORKSPACE) for primitive in (from_batch, given))
+    if one != other:
+        raise Unsupported("oneDNN notes what a rectifier let pass differently for given statistics")
+    return one
+
+
 @implements("BatchNorm", "BatchNorm_v1", "_contrib_SyncBatchNorm")
 def forward(request: Request) -> Implementation:
     return _Forward(request.node, _Layer(request.node, request.inputs[0]))
@@ -155,3 +183,18 @@ def forward(request: Request) -> Implementation:
 def backward(request: Request) -> Implementation:
     # In the layout of the data, which the way forward has worked in.
     return _Backward(request.node, _Layer(request.node, request.inputs[1]))
+
+
+@implements("_fused_BatchNorm_relu")
+def rectified_forward(request: Request) -> Implementation:
+    keeps = request.node.params.keep_mask
+    layer = _Layer(request.node, request.inputs[0], rectified=True, keeps=keeps)
+    if keeps:
+        # Nobody else could read what is noted: either the library does both directions, or torch does.
+        _Backward(request.node, layer)
+    return _Forward(request.node, layer)
+
+
+@implements("_fused_backward_BatchNorm_relu")
+def rectified_backward(request: Request) -> Implementation:
+    return _Backward(request.node, _Layer(request.node, request.inputs[1], rectified=True))

@@ -44,7 +44,7 @@ def _product(request: Request, left: _Factor, right: _Factor, result: MemoryDesc
         return None
     operands: list[Operand | None] = [None] * len(request.inputs)
     operands[left.position], operands[right.position] = Arg.SRC, Arg.WEIGHTS
-    primitive = choose([lambda: matmul(left.desc, right.desc, result)])
+    primitive = choose([lambda: matmul(left.desc, right.desc, result, post_ops=request.post_ops(result))])
     return PrimitiveImplementation(primitive, operands, [Arg.DST])
 
 
@@ -67,15 +67,16 @@ def fully_connected(request: Request) -> Implementation | None:
     output = request.outputs[0]
     rows, result = _rows(request, data), _matrix(output, len(output.shape) - 1)
     bias = MemoryDesc.plain((1, product(biases[0].shape)), biases[0].dtype) if biases else None
-    view = View(weight, (1, 0))
-    if not request.training and request.node.inputs[1].node.is_variable:
+    view, post_ops = View(weight, (1, 0)), request.post_ops(result)
+    source = request.node.inputs[1].node
+    if not request.training and (source.is_variable or source.op.prepares_parameters):
         # Converted once, into what the kernel otherwise makes for itself in every run.
-        packed = choose([lambda: matmul(rows, view.any, result, bias=bias)])
+        packed = choose([lambda: matmul(rows, view.any, result, bias=bias, post_ops=post_ops)])
         weights: Operand = (Arg.WEIGHTS, view)
     elif 1 in result.shape:
         return None
     else:
-        packed = choose([lambda: matmul(rows, view.plain, result, bias=bias)])
+        packed = choose([lambda: matmul(rows, view.plain, result, bias=bias, post_ops=post_ops)])
         weights = Arg.WEIGHTS
     return PrimitiveImplementation(packed, [Arg.SRC, weights, *[Arg.BIAS] * len(biases)], [Arg.DST])
 
