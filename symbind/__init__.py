@@ -18,6 +18,7 @@ from . import (
     operator,
     optimizer,
     random,
+    recordio,
     registry,
     symbol,
     visualization,

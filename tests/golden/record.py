@@ -11,6 +11,7 @@ and run, from the root of the repository::
     mxenv/bin/python -m tests.golden.record                 # everything
     mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
     mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers updates files
+                                                            # recordfiles
 
 A case that MXNet refuses is printed and nothing of its family is written. Each family is recorded in a process of its
 own, because MXNet answers some questions by a segmentation fault, and reads its settings only once.
@@ -49,6 +50,8 @@ from .harness import (  # noqa: E402
 from .legacy import ALIASES, GRAPHS, alias_graph, call, reload  # noqa: E402
 from .networks import NETWORKS  # noqa: E402
 from .optimizers import RUNS, follow  # noqa: E402
+from .recordfiles import FOLDER as RECORD_FILES  # noqa: E402
+from .recordfiles import write_records  # noqa: E402
 from .updates import UPDATES, perform  # noqa: E402
 
 FOLDER = Path(__file__).parent
@@ -177,6 +180,12 @@ def record_files() -> None:
     archive.write(FOLDER / "files.npz", records)
 
 
+def record_record_files() -> None:
+    """Write record files with MXNet."""
+    RECORD_FILES.mkdir(exist_ok=True)
+    write_records(mx, RECORD_FILES)
+
+
 OTHERS = {
     "networks": record_networks,
     "legacy": record_legacy,
@@ -184,6 +193,7 @@ OTHERS = {
     "optimizers": record_optimizers,
     "updates": record_updates,
     "files": record_files,
+    "recordfiles": record_record_files,
 }
 
 
