@@ -21,7 +21,12 @@ def test_equality_is_by_type_and_number():
 
 @pytest.mark.parametrize(
     ("context", "text", "code"),
-    [(mx.cpu(3), "cpu(3)", 1), (mx.gpu(1), "gpu(1)", 2), (mx.cpu_pinned(), "cpu_pinned(0)", 3), (cpu_shared(), "cpu_shared(0)", 5)],
+    [
+        (mx.cpu(3), "cpu(3)", 1),
+        (mx.gpu(1), "gpu(1)", 2),
+        (mx.cpu_pinned(), "cpu_pinned(0)", 3),
+        (cpu_shared(), "cpu_shared(0)", 5),
+    ],
 )
 def test_text_and_code(context, text, code):
     assert str(context) == repr(context) == text
@@ -37,7 +42,7 @@ def test_text_that_is_no_context(text):
 
 
 def test_unknown_types():
-    with pytest.raises(ValueError, match="'tpu'.*cpu, gpu"):
+    with pytest.raises(ValueError, match=r"'tpu'.*cpu, gpu"):
         Context("tpu")
     with pytest.raises(ValueError, match="code 4"):
         Context.from_device_type_code(4)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from .. import ops as _ops  # registers the operators
 from ..graph.symbol import Group, Symbol, Variable, load, load_json, var
@@ -34,3 +35,7 @@ for _name in ("_internal", "contrib", "image", "linalg", "op", "sparse"):
     sys.modules[_module.__name__] = globals()[_name] = _module
 _install_functions(sys.modules[__name__])
 _install_methods()
+
+if TYPE_CHECKING:
+    # The operators are found at run time; a type checker only needs to know that they can be called.
+    def __getattr__(name: str) -> Any: ...
