@@ -15,6 +15,7 @@ from .base import MXNetError
 from .callback import LogValidationMetricsCallback
 from .checkpoint import load_checkpoint, load_params, save_checkpoint
 from .context import Context, cpu
+from .deployment import DeployedModel, load_archive
 from .graph.symbol import Symbol
 from .initializer import Uniform
 from .io import DataIter, NDArrayIter
@@ -22,7 +23,15 @@ from .module import Module
 from .module.base_module import BatchEndParam, notify
 from .ndarray import NDArray
 
-__all__ = ["BatchEndParam", "FeedForward", "load_checkpoint", "load_params", "save_checkpoint"]
+__all__ = [
+    "BatchEndParam",
+    "DeployedModel",
+    "FeedForward",
+    "load_archive",
+    "load_checkpoint",
+    "load_params",
+    "save_checkpoint",
+]
 
 
 class FeedForward:

@@ -92,6 +92,7 @@ class SoftmaxOutput(_SoftmaxOutput):
         Sample((2, 2, 3), (2, 2), integer=(1,), high=3, preserve_shape=True, smooth_alpha=0.1),
     )
     inputs = ("data", "label")
+    unread = (1,)
     ignores_head_gradient = True
     inplace = ((0, 0),)
 

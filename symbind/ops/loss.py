@@ -19,6 +19,7 @@ class RegressionOutput(Operator):
     """A function of the data whose gradient is that of a distance to the label; made from the table below."""
 
     inputs = ("data", "label")
+    unread = (1,)
     ignores_head_gradient = True
     samples = (Sample((2, 3), (2, 3)), Sample((2, 1), (2,), grad_scale=0.5))
     grad_scale = Param(Float, 1.0, "Factor of the gradient.")
@@ -119,6 +120,7 @@ class SVMOutput(_SVMOutput):
 
     name = "SVMOutput"
     inputs = ("data", "label")
+    unread = (1,)
     ignores_head_gradient = True
     samples = (Sample((3, 4), (3,), integer=(1,), high=4), Sample((3, 2), (3,), integer=(1,), high=2, use_linear=True))
     alias = ((0, 0),)
