@@ -1,3 +1,13 @@
 """Which operators oneDNN runs, and how: a file per family, each entering its builders when it is imported."""
 
-from . import channels, convolution, elementwise, normalization, pooling, products
+from . import (
+    channels,
+    convolution,
+    elementwise,
+    layer_norm,
+    normalization,
+    pooling,
+    products,
+    response_norm,
+    softmax,
+)
