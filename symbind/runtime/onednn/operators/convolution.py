@@ -52,13 +52,10 @@ class _Layer:
         self.geometry = _FAMILIES[op.layer](p.stride, p.dilate, tuple(pad), after, p.num_group)  # type: ignore[union-attr]
 
     def forward(self, training: bool = True, post_ops: PostOps = no_post_ops) -> Primitive:
-        """The primitive of the way forward: activations as they lie if they have been laid out, else as it likes."""
-        data, output = (
-            [view.any] if view.value.layout is None else [view.desc, view.any] for view in (self.data, self.output)
-        )
+        """The primitive of the way forward."""
         return choose(
             partial(self.geometry.forward, x, self.weight.any, self.bias, y, training=training, post_ops=post_ops(y))
-            for x, y in product(data, output)
+            for x, y in product(_layouts(self.data, training), _layouts(self.output, training))
         )
 
     def back(self, gradient: Callable[[Primitive, MemoryDesc, MemoryDesc], Primitive]) -> Primitive:
@@ -70,6 +67,17 @@ class _Layer:
                 (forward.descs[Arg.SRC], self.data.any), (forward.descs[Arg.DST], self.output.any)
             )
         )
+
+
+def _layouts(activation: View, training: bool) -> list[MemoryDesc]:
+    """In which layouts to ask for an activation: as it lies if it has been laid out, else as the library likes.
+
+    In inference the first layer of a network chooses blocks, because of its few channels, and all others would rather
+    not have them: one conversion is better than to follow it.
+    """
+    desc = activation.desc
+    stays = activation.value.layout is not None and (training or desc.is_plain)
+    return [desc, activation.any] if stays else [activation.any]
 
 
 @implements("Convolution", "Deconvolution")
