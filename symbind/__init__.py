@@ -8,6 +8,7 @@ from . import (
     callback,
     context,
     graph,
+    image,
     initializer,
     io,
     lr_scheduler,
@@ -20,6 +21,7 @@ from . import (
     random,
     recordio,
     registry,
+    rnn,
     symbol,
     visualization,
 )
@@ -31,6 +33,7 @@ from .runtime import executor
 from .symbol.inspection import apply, arguments, children, internals, outputs
 
 # MXNet's short names for the same modules.
+img = image
 name = naming
 init = initializer
 mod = module

@@ -30,6 +30,7 @@ from .registry import registry_of
 __all__ = [
     "Bilinear",
     "Constant",
+    "FusedRNN",
     "InitDesc",
     "Initializer",
     "LSTMBias",
@@ -393,6 +394,50 @@ class LSTMBias(Initializer):
         hidden = arr.shape[0] // 4
         arr.tensor.zero_()
         arr.tensor[hidden : 2 * hidden] = self.forget_bias
+
+
+@register
+class FusedRNN(Initializer):
+    """The parameter vector of a :class:`~symbind.rnn.FusedRNNCell`, initialized weight by weight.
+
+    Parameters
+    ----------
+    init : for the weights; an initializer, its description, or None for that of the whole net.
+    num_hidden, num_layers, mode, bidirectional : those of the cell.
+    forget_bias : for both biases of the forget gates of an LSTM; all other biases are 0.
+    """
+
+    def __init__(
+        self,
+        init: Initializer | str | None,
+        num_hidden: int,
+        num_layers: int,
+        mode: str,
+        bidirectional: bool = False,
+        forget_bias: float = 1.0,
+    ) -> None:
+        self._init = create(init) if isinstance(init, str) else init
+        super().__init__(
+            init=None if self._init is None else self._init.dumps(),
+            num_hidden=num_hidden,
+            num_layers=num_layers,
+            mode=mode,
+            bidirectional=bidirectional,
+            forget_bias=forget_bias,
+        )
+
+    def _init_weight(self, name: InitDesc | str, arr: NDArray) -> None:
+        from .rnn import FusedRNNCell  # which itself needs this module
+
+        settings = {key: value for key, value in self._kwargs.items() if key != "init"}
+        init = self._init or getattr(name, "global_init", None)
+        if init is None:
+            raise ValueError(f"There is no initializer for {name}: give one to FusedRNN or to the whole net")
+        for part, view in FusedRNNCell(**settings, prefix="").views(arr).items():
+            if settings["mode"] == "lstm" and part.endswith("_f_bias"):
+                view[:] = settings["forget_bias"]
+            else:
+                init(InitDesc(part, global_init=init), view)
 
 
 class Load:
