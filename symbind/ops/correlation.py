@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -76,9 +76,10 @@ class _Correlation(Operator):
         return height, width
 
     def compared(
-        self, p: Params, first: torch.Tensor, second: torch.Tensor, output: torch.Tensor
+        self, p: Params, images: Sequence[torch.Tensor], output: torch.Tensor
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """What all patches cover in the padded images, for each displacement."""
+        """What all patches cover in the two padded images, for each displacement."""
+        first, second = images
         (height, width), most = self.reach(p, output), p.max_displacement
         for down in self.steps(p):
             for across in self.steps(p):
@@ -137,7 +138,7 @@ class Correlation(_Correlation):
         arrays, parts = zip(*(self.padded(p, image) for image in inputs))
         likeness = output.new_empty(*output.shape[:2], *self.reach(p, output))
         scratch = output.new_empty(len(output), inputs[0].shape[1], *self.reach(p, output))
-        pairs = list(self.compared(p, *arrays, output))
+        pairs = list(self.compared(p, arrays, output))
         average = partial(aten.avg_pool2d.out, likeness, *self.patches(p), out=output)
 
         def run() -> None:
@@ -176,7 +177,7 @@ class CorrelationGradient(_Correlation):
         shape = (*head.shape[:2], *self.reach(p, head))
         likeness = head.new_empty(shape)
         scratch = head.new_empty(len(head), images[0].shape[1], *shape[2:])
-        steps = list(zip(self.compared(p, *arrays, head), self.compared(p, *sums, head)))
+        steps = list(zip(self.compared(p, arrays, head), self.compared(p, sums, head)))
         spread = partial(
             aten.avg_pool2d_backward.grad_input,
             head,

@@ -56,8 +56,9 @@ class _Deformable(Operator):
             raise MXNetError(f"A kernel that reaches over {reach} exceeds the image: {size} padded by {pad}")
         return (size + 2 * pad - reach) // stride + 1 if size else 0
 
-    def convolved_shapes(self, p, data, offset, weight, output):
+    def convolved_shapes(self, p, inputs, output):
         """Shapes of the data, the offsets, the weight and the output."""
+        data, offset, weight = inputs
         data, offset = merge(data, (0, 0, 0, 0)), merge(offset, (0, 0, 0, 0))
         for name in ("num_group", "num_deformable_group"):
             if data[1] % getattr(p, name):
@@ -151,7 +152,7 @@ class DeformableConvolution(_Deformable):
         return self.inputs[:3] if p.no_bias else self.inputs
 
     def infer_shape(self, p, inputs, outputs):
-        *shapes, output = self.convolved_shapes(p, *inputs[:3], outputs[0])
+        *shapes, output = self.convolved_shapes(p, inputs[:3], outputs[0])
         return [*shapes, *(merge(bias, (p.num_filter,)) for bias in inputs[3:])], [output]
 
     def gradient(self, p, x, y, dy):
@@ -192,7 +193,7 @@ class DeformableConvolutionGradient(_Deformable):
 
     def infer_shape(self, p, inputs, outputs):
         known = [merge(given, told) for given, told in zip(inputs[1:], outputs)]
-        *shapes, head = self.convolved_shapes(p, *known, inputs[0])
+        *shapes, head = self.convolved_shapes(p, known, inputs[0])
         return [head, *shapes], shapes
 
     def kernel(self, p, inputs, outputs, env):

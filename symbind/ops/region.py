@@ -6,6 +6,8 @@ place has no gradient.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from ..base import MXNetError
@@ -28,7 +30,7 @@ def _rounded(coordinates: torch.Tensor) -> torch.Tensor:
 class _Regions(Operator):
     """What poolings of regions and their gradients share: the sizes, and rows of pixels."""
 
-    inputs = ("data", "rois")
+    inputs: Sequence[str] = ("data", "rois")
 
     def sizes(self, p: Params) -> tuple[int, int]:
         """Height and width of the output."""
@@ -328,7 +330,7 @@ class _PSROIPooling(_Linear):
         if p.output_dim < 1 or p.group_size < 0:
             raise MXNetError(f"output_dim={p.output_dim} and group_size={p.group_size} of {self.name} are impossible")
         self.check_sizes(p)
-        p.group_size = p.group_size or p.pooled_size
+        vars(p)["group_size"] = p.group_size or p.pooled_size
         return p
 
     def sizes(self, p):

@@ -6,6 +6,7 @@ the place :math:`(x, y)` in the input where it is read; -1 is the middle of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -30,16 +31,16 @@ def _check_target(operator: Operator, p: Params) -> None:
         raise MXNetError(f"target_shape={p.target_shape} of {operator.name} must be a height and a width of at least 1")
 
 
-def _regular_grid(height: int, width: int, like: torch.Tensor) -> torch.Tensor:
-    """Rows x, y and 1 of all pixels of an image, (3, height·width)."""
-    axes = (torch.linspace(-1, 1, count, dtype=torch.float64) for count in (height, width))
+def _regular_grid(sizes: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    """Rows x, y and 1 of all pixels of an image of these sizes, (3, height·width)."""
+    axes = (torch.linspace(-1, 1, count, dtype=torch.float64) for count in sizes)
     y, x = torch.meshgrid(*axes, indexing="ij")
     return torch.stack((x, y, torch.ones_like(x))).view(3, -1).to(like)
 
 
 def _transform(matrix: torch.Tensor, grid: torch.Tensor) -> Kernel:
     """Computes the affine ``grid`` (N, 2, H, W) of each ``matrix`` (N, 6)."""
-    regular = _regular_grid(*grid.shape[2:], grid)
+    regular = _regular_grid(grid.shape[2:], grid)
     return partial(torch.matmul, matrix.view(-1, 3), regular, out=grid.view(len(matrix) * 2, -1))
 
 
@@ -144,7 +145,7 @@ class GridGeneratorGradient(_GridGenerator):
         head, output = inputs[0], outputs[0]
         if p.transform_type == "warp":
             return partial(torch.div, head, self.pixel(head), out=output)
-        regular = _regular_grid(*p.target_shape, head)
+        regular = _regular_grid(p.target_shape, head)
         rows = len(head) * 2
         return partial(torch.matmul, head.view(rows, product(p.target_shape)), regular.T, out=output.view(rows, 3))
 
@@ -179,7 +180,7 @@ class BilinearSampler(Operator):
         return 2
 
     def infer_shape(self, p, inputs, outputs):
-        data, grid, output = _sampled_shapes(*inputs, outputs[0])
+        data, grid, output = _sampled_shapes(inputs[0], inputs[1], outputs[0])
         return [data, grid], [output]
 
     def gradient(self, p, x, y, dy):
@@ -190,7 +191,7 @@ class BilinearSampler(Operator):
         ]
 
     def kernel(self, p, inputs, outputs, env):
-        return _sample(*inputs, outputs[0])
+        return _sample(inputs[0], inputs[1], outputs[0])
 
 
 @register
