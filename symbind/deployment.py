@@ -25,7 +25,7 @@ from .graph.symbol import Group, Symbol, load_json
 from .ndarray import NDArray, array, load_frombuffer
 from .runtime.executor import Executor
 
-__all__ = ["DeployedModel", "load_archive", "prediction_symbol"]
+__all__ = ["DeployedModel", "label_names", "load_archive", "prediction_symbol"]
 
 Shape = tuple[int, ...]
 Arrays = dict[str, NDArray]
@@ -51,7 +51,7 @@ def prediction_symbol(symbol: Symbol, given: Collection[str]) -> Symbol:
         if node.is_variable:
             copies[node], needs[node] = node, {node.name} - set(given)
             continue
-        labels = set(node.op.unread_inputs(node.params)) if node.op.ignores_head_gradient else set()
+        labels = _labels(node)
         names = node.op.input_names(node.params)
         inputs = [Entry(copies[source], i) for source, i in node.inputs]
         for i in labels:
@@ -64,6 +64,25 @@ def prediction_symbol(symbol: Symbol, given: Collection[str]) -> Symbol:
         wanted = sorted(set().union(*(needs[entry.node] for entry in symbol.entries)))
         raise MXNetError(f"No output can be computed without values for {', '.join(wanted)}")
     return kept[0] if len(kept) == 1 else Group(kept)
+
+
+def label_names(symbol: Symbol) -> set[str]:
+    """Variables that nothing but losses uses, as labels: to predict they need no values."""
+    labels: set[str] = set()
+    read: set[str] = set()
+    for node in post_order(symbol.entries):
+        unread = _labels(node)
+        for i, (source, _) in enumerate(node.inputs):
+            if source.is_variable:
+                (labels if i in unread else read).add(source.name)
+    return labels - read
+
+
+def _labels(node: Node) -> set[int]:
+    """Positions of the inputs that a loss takes for its gradient alone."""
+    if node.is_variable or not node.op.ignores_head_gradient:
+        return set()
+    return set(node.op.unread_inputs(node.params))
 
 
 class DeployedModel:
