@@ -15,6 +15,7 @@ from . import (
     metric,
     model,
     module,
+    monitor,
     ndarray,
     operator,
     optimizer,
@@ -37,6 +38,7 @@ img = image
 name = naming
 init = initializer
 mod = module
+mon = monitor
 nd = ndarray
 rnd = random
 sym = symbol
