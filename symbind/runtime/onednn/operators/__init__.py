@@ -10,4 +10,5 @@ from . import (
     products,
     response_norm,
     softmax,
+    upsampling,
 )

@@ -6,6 +6,7 @@ Most are as fast in torch, which runs over any layout whose padding they leave z
 from __future__ import annotations
 
 from ...engine import Implementation, Value
+from ...torch_engine import TorchImplementation
 from ..declarations import Algorithm, Arg
 from ..elementwise import Elementwise, binary
 from ..implementation import PrimitiveImplementation, Request, View, choose, implements
@@ -42,3 +43,11 @@ def add(request: Request) -> Implementation:
     view = View(laid_out)
     primitive = choose([lambda: binary(Algorithm.ADD, *[view.desc] * 3, post_ops=request.post_ops(view.desc))])
     return PrimitiveImplementation(primitive, [(Arg.SRC, view), (Arg.SRC_1, view)], [(Arg.DST, view)])
+
+
+@implements("LeakyReLU")
+def leaky_relu(request: Request) -> Implementation | None:
+    # All but these have a second array. Zero stays zero, so that padding does not matter.
+    if request.node.params.act_type not in ("elu", "gelu", "leaky", "selu"):
+        return None
+    return TorchImplementation(request.node, request.inputs[0].layout)
