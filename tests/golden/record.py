@@ -11,7 +11,7 @@ and run, from the root of the repository::
     mxenv/bin/python -m tests.golden.record                 # everything
     mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
     mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers updates files
-                                                            # recordfiles
+                                                            # pictures recordfiles
 
 A case that MXNet refuses is printed and nothing of its family is written. Each family is recorded in a process of its
 own, because MXNet answers some questions by a segmentation fault, and reads its settings only once.
@@ -50,6 +50,8 @@ from .harness import (  # noqa: E402
 from .legacy import ALIASES, GRAPHS, alias_graph, call, reload  # noqa: E402
 from .networks import NETWORKS  # noqa: E402
 from .optimizers import RUNS, follow  # noqa: E402
+from .pictures import CASES as PICTURES  # noqa: E402
+from .pictures import observe  # noqa: E402
 from .recordfiles import FOLDER as RECORD_FILES  # noqa: E402
 from .recordfiles import write_records  # noqa: E402
 from .updates import UPDATES, perform  # noqa: E402
@@ -186,6 +188,11 @@ def record_record_files() -> None:
     write_records(mx, RECORD_FILES)
 
 
+def record_pictures() -> None:
+    """What MXNet does to images."""
+    archive.write(FOLDER / "pictures.npz", {name: observe(mx, case) for name, case in PICTURES.items()})
+
+
 OTHERS = {
     "networks": record_networks,
     "legacy": record_legacy,
@@ -193,6 +200,7 @@ OTHERS = {
     "optimizers": record_optimizers,
     "updates": record_updates,
     "files": record_files,
+    "pictures": record_pictures,
     "recordfiles": record_record_files,
 }
 
