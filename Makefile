@@ -2,6 +2,7 @@
 # make test       the tests, without those marked slow
 # make test-all   all tests
 # make check      the linter and the type checker
+# make docs       write the reference of all operators, docs/operators, from their declarations
 # make bench      time all networks side by side with others; a page of results goes to build/benchmarks.md
 # make clean      remove what the others made
 #
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 # Touched when the environment is complete, so that it is made once, and again when the dependencies change.
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all check bench clean
+.PHONY: demo test test-all check docs bench clean
 
 demo: $(READY)
 	$(BIN)/python examples/digits_lenet.py --out build/demo
@@ -27,6 +28,9 @@ test-all: $(READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python -m symbind.ops.reference docs/operators
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks --out build/benchmarks.md
