@@ -125,6 +125,7 @@ class FullyConnectedWeightGradient(_Dense):
 
     name = "_backward_FullyConnected_weight"
     inputs = ("head_grad", "data")
+    summed = (0, 1)
     samples = (
         Sample((2, 4), (2, 3, 2), num_hidden=4),
         Sample((2, 3, 4), (2, 3, 2), num_hidden=4, flatten=False),

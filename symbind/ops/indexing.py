@@ -146,6 +146,9 @@ class TakeGradient(_Taking):
     unread = (1,)
     samples = (Sample((2, 3, 2), (4, 2), (2, 3), integer=(2,), high=4, values={0: (-1, 1)}),)
 
+    def summed_inputs(self, p):
+        return (0, 2) if p.axis == 0 else ()
+
     def infer_shape(self, p, inputs, outputs):
         a = merge(inputs[1], outputs[0])
         return [inputs[0], a, inputs[2]], [a]

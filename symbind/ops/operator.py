@@ -130,6 +130,8 @@ class Operator:
     identity: bool = False
     #: Fast to run a second time: the backward pass may do so instead of the forward pass keeping the outputs.
     recomputable: bool = False
+    #: Positions of inputs over whose first axis the output sums: ``f(rows) + f(other rows) = f(all rows)``.
+    summed: Sequence[int] = ()
     #: Turns parameters into what a kernel wants of them: in inference it runs again only when they have changed.
     prepares_parameters: bool = False
     #: Draws random numbers: two nodes of it are never the same value.
@@ -220,6 +222,9 @@ class Operator:
 
     def unread_inputs(self, p: Params) -> Sequence[int]:
         return self.unread
+
+    def summed_inputs(self, p: Params) -> Sequence[int]:
+        return self.summed
 
     # ---- gradient ----------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from ..passes.fuse import fuse
 from ..passes.gradient import Gradient, build_gradient
 from ..passes.hoist import hoistable
 from ..passes.infer import infer_dtypes, infer_shapes
+from ..passes.join_sums import join_sums
 from ..passes.layout import arrange
 from ..passes.plan import Kept, Store, plan_memory
 from ..passes.simplify import simplify
@@ -168,7 +169,8 @@ class Executor:
         results = [*self._symbol.entries, *of.values()]
         if self._monitor is None:
             training = bool(of) or modes == (True,)
-            results = fuse(simplify(results), self._engine.patterns(training))
+            results = join_sums(simplify(results), lambda entries: self._infer(entries)[0])
+            results = fuse(results, self._engine.patterns(training))
         shapes, dtypes = self._infer(results)
         arranged = arrange(results, self._engine, shapes, dtypes, Value, TorchImplementation, training=bool(of))
         count = len(self._symbol.entries)
