@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..base import MXNetError
@@ -40,15 +41,22 @@ def center(boxes: torch.Tensor) -> torch.Tensor:
     return torch.cat(((low + high) / 2, high - low), -1)
 
 
-def overlaps(left: torch.Tensor, right: torch.Tensor, extra: float = 0.0) -> torch.Tensor:
+def overlaps(first: torch.Tensor, second: torch.Tensor, extra: float = 0.0) -> torch.Tensor:
     """Intersection over union of boxes given as corners, whose shapes are broadcast; 0 where they do not meet.
 
     With ``extra=1`` the corners are pixels which belong to the box, so that a box from 3 to 3 is one pixel wide.
     """
-    low, high = torch.maximum(left[..., :2], right[..., :2]), torch.minimum(left[..., 2:], right[..., 2:])
-    common = (high - low + extra).clamp_min_(0).prod(-1)
-    sizes = [(boxes[..., 2:] - boxes[..., :2] + extra).clamp_min_(0).prod(-1) for boxes in (left, right)]
-    return torch.where(common > 0, common / (sizes[0] + sizes[1] - common), common)
+    (left, top, right, bottom), (other_left, other_top, other_right, other_bottom) = first.unbind(-1), second.unbind(-1)
+    width = torch.minimum(right, other_right).sub_(torch.maximum(left, other_left)).add_(extra).clamp_min_(0)
+    height = torch.minimum(bottom, other_bottom).sub_(torch.maximum(top, other_top)).add_(extra).clamp_min_(0)
+    common = width.mul_(height)
+    areas = [(boxes[..., 2:] - boxes[..., :2] + extra).clamp_min_(0).prod(-1) for boxes in (first, second)]
+    union = torch.add(*areas).sub_(common)
+    return torch.where(common > 0, common / union, common)
+
+
+# Boxes that are compared with all others at once, in keep_best.
+_BLOCK = 64
 
 
 def keep_best(
@@ -62,19 +70,23 @@ def keep_best(
 
     ``suppresses`` tells from overlaps which are too much. Only boxes of the same group suppress each other.
     """
-    # One small step per box that stays: a CPU starts such steps much faster than a GPU.
+    # Which box comes next is decided one by one, with a few small steps for each: they are a CPU's work.
     device, boxes = boxes.device, boxes.cpu()
     groups = None if groups is None else groups.cpu()
     rest = torch.arange(len(boxes))
-    kept: list[torch.Tensor] = []
+    kept: list[int] = []
     while len(rest) and (limit is None or len(kept) < limit):
-        best, rest = rest[0], rest[1:]
-        kept.append(best)
-        too_close = suppresses(overlaps(boxes[best], boxes[rest], extra))
+        block = rest[:_BLOCK]
+        too_close = suppresses(overlaps(boxes[block].unsqueeze(1), boxes[rest], extra))
         if groups is not None:
-            too_close &= groups[rest] == groups[best]
-        rest = rest[~too_close]
-    return torch.stack(kept).to(device) if kept else rest.to(device)
+            too_close &= groups[block].unsqueeze(1) == groups[rest]
+        gone = np.zeros(len(rest), bool)
+        for i, (box, rivals) in enumerate(zip(block.tolist(), too_close.numpy())):
+            if not gone[i]:
+                kept.append(box)
+                gone |= rivals
+        rest = rest[_BLOCK:][~torch.from_numpy(gone[_BLOCK:])]
+    return torch.tensor(kept[:limit], dtype=torch.int64, device=device)
 
 
 def best_pairs(scores: torch.Tensor, threshold: float, limit: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
