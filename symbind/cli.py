@@ -284,7 +284,7 @@ def _predict(options: argparse.Namespace) -> int:
         print(f"{name}  {_text(output.shape)}  {output.dtype}")
     if options.output:
         with atomic_write(options.output) as file:
-            np.savez(file, **dict(zip(names, outputs)))
+            np.savez(file, **dict(zip(names, outputs)))  # type: ignore[arg-type]  # allow_pickle is no output's name
     else:
         for output in outputs:
             print(output)

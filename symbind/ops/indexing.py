@@ -5,6 +5,7 @@ Indices may be of any element type, floats included; their fraction is dropped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -63,7 +64,7 @@ class Embedding(Operator):
     """
 
     name = "Embedding"
-    aliases = ("_sparse_Embedding",)
+    aliases: Sequence[str] = ("_sparse_Embedding",)
     inputs = ("data", "weight")
     input_dim = Param(Int, doc="Number of rows of the table")
     output_dim = Param(Int, doc="Length of a row")
@@ -83,6 +84,9 @@ class Embedding(Operator):
     def infer_dtype(self, p, inputs, outputs):
         dtype = inputs[1] or outputs[0] or p.dtype
         return [inputs[0], dtype], [dtype]
+
+    def selection(self, p):
+        return 1, 0
 
     def gradient(self, p, x, y, dy):
         return [ZERO, apply("_backward_take", dy[0], x[1], x[0], axis=0)]
@@ -126,6 +130,9 @@ class Take(_Taking):
     def infer_dtype(self, p, inputs, outputs):
         dtype = inputs[0] or outputs[0]
         return [dtype, inputs[1]], [dtype]
+
+    def selection(self, p):
+        return (0, 1) if p.axis == 0 and p.mode == "clip" else None
 
     def gradient(self, p, x, y, dy):
         return [apply("_backward_take", dy[0], x[0], x[1], axis=p.axis, mode=p.mode), ZERO]

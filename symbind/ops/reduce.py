@@ -443,6 +443,6 @@ class AllClose(Operator):
 
     def kernel(self, p, inputs, outputs, env):
         def run() -> None:
-            outputs[0].fill_(torch.allclose(*inputs, p.rtol, p.atol, p.equal_nan))
+            outputs[0].fill_(torch.allclose(inputs[0], inputs[1], p.rtol, p.atol, p.equal_nan))
 
         return run

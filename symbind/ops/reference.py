@@ -42,9 +42,9 @@ def write(folder: Path) -> None:
     """Make ``folder`` hold exactly the pages of now."""
     wanted = pages()
     folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("*.md"):
-        if file.name not in wanted:
-            file.unlink()
+    for old in folder.glob("*.md"):
+        if old.name not in wanted:
+            old.unlink()
     for name, text in wanted.items():
         with atomic_write(folder / name, "w") as file:
             file.write(text)

@@ -64,7 +64,7 @@ class Retain(Operator):
         return [apply(self.name, dy[0], x[1]), ZERO]
 
     def kernel(self, p, inputs, outputs, env):
-        return partial(_retain, *inputs, outputs[0])
+        return partial(_retain, inputs[0], inputs[1], outputs[0])
 
 
 def _retain(data: torch.Tensor, indices: torch.Tensor, out: torch.Tensor) -> None:

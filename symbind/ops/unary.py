@@ -244,7 +244,7 @@ class Copy(Operator):
     """The input itself: a second name for the same values."""
 
     name = "_copy"
-    aliases = ("identity",)
+    aliases: Sequence[str] = ("identity",)
     elementwise = True
     identity = True
     alias = ((0, 0),)

@@ -10,7 +10,7 @@ In the formulas w is the weight, η is ``lr``, λ is ``wd``, and g is the gradie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -66,7 +66,10 @@ class Update(Operator):
     #: Names of the inputs that the rule changes in place.
     states: Sequence[str] = ()
     needs_all_inputs = True
-    inplace = ((0, 0),)
+    inplace: Sequence[tuple[int, int]] = ((0, 0),)
+    #: ``step(p, weight, grad, g, *states, out)`` changes the states and writes the new weight into ``out``, which may
+    #: be the weight itself; ``g`` is scratch memory of the size of the gradient.
+    step: Callable[..., None]
 
     def auxiliary_inputs(self, p):
         return [self.inputs.index(state) for state in self.states]
@@ -82,10 +85,6 @@ class Update(Operator):
             raise MXNetError(f"{self.name} works on floating-point weights, not {outputs[0].dtype}")
         weight, grad, *states = inputs
         return partial(self.step, p, weight, grad, torch.empty_like(grad), *states, outputs[0])
-
-    def step(self, p: Params, weight: torch.Tensor, grad: torch.Tensor, g: torch.Tensor, *states_and_out: torch.Tensor):
-        """Change the states and write the new weight into ``out``, which may be the weight itself; ``g`` is scratch."""
-        raise NotImplementedError(f"{self.name} declares no step")
 
 
 class MixedPrecision(Update):

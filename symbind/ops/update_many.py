@@ -33,6 +33,7 @@ class UpdateMany(Operator):
     """
 
     needs_all_inputs = True
+    variadic: str
 
     def __init__(
         self,
@@ -159,6 +160,8 @@ class UpdateMany(Operator):
 
 
 # The table: every rule in the versions that exist of it.
+_rule: Update
+_chosen: Update
 _SGD, _MOMENTUM = SGD(), SGDMomentum()
 for _prefix, _rule, _rules in (
     ("sgd_update", _SGD, {}),
@@ -203,7 +206,7 @@ for _name, _chosen in (("_multi_lamb_update", _LAMB), ("_multi_mp_lamb_update", 
 class ManyArrays(Operator):
     """Base of operators on ``num_arrays`` arrays of any shapes."""
 
-    variadic = "num_arrays"
+    variadic: str | None = "num_arrays"
     num_arrays = Param(Int, doc="Number of arrays.")
 
     def infer_shape(self, p, inputs, outputs):
