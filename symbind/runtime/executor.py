@@ -261,7 +261,7 @@ class Executor:
         program = self._prepare(self._is_train)
         program.refresh()
         if self._monitor is not None:
-            program.run_watched(self._is_train, self._report)
+            self._run_watched(program)
         else:
             for call in program.forward[self._is_train]:
                 call()
@@ -289,7 +289,12 @@ class Executor:
         unless every output is a loss.
         """
         self._take_head_gradients(out_grads)
-        for call in self._prepare(self._is_train).backward[self._is_train]:
+        ran = self._programs.get(self._is_train)
+        program = self._prepare(self._is_train)
+        if program is not ran:
+            # Built anew, for another number of threads: what forward had left went with the old one.
+            self.forward(self._is_train)
+        for call in program.backward[self._is_train]:
             call()
 
     def _take_head_gradients(self, out_grads: Any) -> None:
@@ -335,19 +340,33 @@ class Executor:
         self._programs.clear()
         self._prepare(False)
 
-    def _report(self, node: Node) -> None:
-        assert self._monitor is not None and node.op is not None
-        if self._monitor_inputs:
-            for name, entry in zip(node.op.input_names(node.params), node.inputs):
-                if entry.node.is_variable:
-                    self._show(entry.node.name, entry)
-                self._show(f"{node.name}_{name}", entry)
-        for i in range(node.num_visible_outputs):
-            self._show(node.output_name(i), Entry(node, i))
+    def _run_watched(self, program: Program) -> None:
+        """Run forward and show the values of the symbol's nodes as they come.
 
-    def _show(self, name: str, entry: Entry) -> None:
-        assert self._monitor is not None
-        self._monitor(name.encode(), NDArray(self._programs[self._is_train].array(entry), self._ctx))
+        Other nodes convert between layouts; copies of a node, which read what these give, have its serial.
+        """
+        own = {node.serial: node for node in post_order(self._symbol.entries)}
+
+        def show(name: str, entry: Entry) -> None:
+            assert self._monitor is not None
+            self._monitor(name.encode(), NDArray(program.plain(entry, self._engine), self._ctx))
+
+        def before(node: Node) -> None:
+            original = own.get(node.serial)
+            if original is None or not self._monitor_inputs:
+                return
+            names = node.op.input_names(node.params)
+            for name, source, entry in zip(names, original.inputs, node.inputs):
+                if source.node.is_variable:
+                    show(source.node.name, entry)
+                show(f"{node.name}_{name}", entry)
+
+        def after(node: Node) -> None:
+            if node.serial in own:
+                for i in range(node.num_visible_outputs):
+                    show(node.output_name(i), Entry(node, i))
+
+        program.run_watched(self._is_train, before, after)
 
     @property
     def arg_dict(self) -> dict[str, NDArray]:

@@ -14,7 +14,7 @@ from ..ops.operator import Environment, Kernel
 from ..ops.shapes import product
 from ..passes.plan import InArena, Kept, Plan, Step, Store
 from .arena import ArenaMemory
-from .engine import Implementation, Layout
+from .engine import Engine, Implementation, Layout, Value
 
 __all__ = ["Instruction", "Program"]
 
@@ -75,6 +75,7 @@ class Program:
         self._shapes, self._dtypes = shapes, dtypes
         self._implementations, self._layouts = implementations, layouts
         self._arrays: dict[Entry, torch.Tensor] = {}
+        self._inference = Environment(False, device, generator)
         self._preparations = self._prepare_parameters(hoisted, Environment(modes[0], device, generator))
         self.instructions: dict[str, dict[bool, list[Instruction]]] = {"forward": {}, "backward": {}}
         for phase, steps in (("forward", plan.forward), ("backward", plan.backward)):
@@ -145,15 +146,33 @@ class Program:
             return self.arena.view(place.offset, shape, self._dtypes[entry.node][entry.index])
         return self._kept[place].view(shape)
 
-    def run_watched(self, is_train: bool, watch: Callable[[Node], None]) -> None:
-        """Run forward, calling ``watch`` with each node whose values have just been computed."""
+    def plain(self, entry: Entry, engine: Engine) -> torch.Tensor:
+        """``entry`` for somebody to look at: its own memory, or a copy if it has a layout of its own."""
+        layout = self._layouts.get(entry)
+        array = self.array(entry)
+        if layout is None:
+            return array
+        shape, dtype = self._shapes[entry.node][entry.index], self._dtypes[entry.node][entry.index]
+        conversion = engine.convert(Value(shape, dtype, layout), None)
+        assert conversion is not None, "every layout can be made plain"
+        result = torch.empty(shape, dtype=dtype, device=array.device)
+        workspace = torch.empty(conversion.workspace, dtype=torch.uint8, device=array.device)
+        call = conversion.kernel([array], [result], workspace if len(workspace) else None, self._inference)
+        if call is not None:
+            call()
+        return result
+
+    def run_watched(self, is_train: bool, before: Callable[[Node], None], after: Callable[[Node], None]) -> None:
+        """Run forward, calling ``before`` and ``after`` with each node: what it reads may be gone when it has run."""
         done = {id(i.step): i for i in self.instructions["forward"][is_train]}
         for step in self.plan.forward:
+            if isinstance(step, Node):
+                before(step)
             instruction = done.get(id(step))
             if instruction is not None:
                 instruction.call()
             if isinstance(step, Node):
-                watch(step)
+                after(step)
 
     def _instruction(self, step: Step, env: Environment) -> Instruction | None:
         if isinstance(step, Store):
