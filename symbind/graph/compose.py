@@ -48,16 +48,18 @@ def apply_operator(
     attrs: Mapping[str, str],
     name: str | None = None,
     hint: str | None = None,
+    subgraphs: Sequence[Sequence[Entry]] = (),
 ) -> Node:
     """A new node of ``op`` on ``inputs`` (by position, or by input name).
 
     A missing input becomes a new variable ``<node>_<input>`` that carries a copy of the node's attributes. ``hint``
-    is the spelling of the operator that the caller used; it makes the automatic name.
+    is the spelling of the operator that the caller used; it makes the automatic name. ``subgraphs`` are the heads of
+    the graphs that the node is to run.
     """
     stored = _check_keys(op, {stored_key(k): v for k, v in attrs.items()})
     if op.variadic is not None:
         stored.setdefault(op.variadic, str(len(inputs)))
-    params = op.parse(stored, name or "")
+    params = op.attach(op.parse(stored, name or ""), subgraphs)
     name = current_names().get(name, (hint or op.name).lower())
     wanted = op.input_names(params)
 

@@ -64,6 +64,11 @@ class Node:
     def auxiliary_inputs(self) -> Sequence[int]:
         return () if self.op is None else self.op.auxiliary_inputs(self.params)
 
+    @property
+    def subgraphs(self) -> Sequence[Sequence[Entry]]:
+        """The heads of the graphs that the node runs, such as the body of a loop."""
+        return () if self.op is None else self.op.subgraphs(self.params)
+
     def output_name(self, index: int) -> str:
         """The name under which output ``index`` is listed: ``fc1_output``, ``split0_output1``, ``data``."""
         if self.op is None:

@@ -29,6 +29,12 @@ class OperatorType(Protocol):
     def parse(self, attrs: Mapping[str, str], node_name: str = "") -> Any:
         """Typed parameters from attribute strings; MXNetError names an unknown, missing or malformed one."""
 
+    def attach(self, p: Any, subgraphs: Sequence[Any]) -> Any:
+        """``p`` with the heads of the graphs that the node runs; MXNetError if there are too many or too few."""
+
+    def subgraphs(self, p: Any) -> Sequence[Any]:
+        """What :meth:`attach` was given."""
+
     def input_names(self, p: Any) -> Sequence[str]:
         """Names of all inputs in order, auxiliary states included."""
 

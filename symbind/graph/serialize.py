@@ -30,6 +30,15 @@ def to_json(heads: Sequence[Entry], remove_amp_cast: bool = True) -> str:
     """The graph below ``heads`` as JSON text."""
     if remove_amp_cast:
         heads = _without_bypassed(heads)
+    return _object([*_graph_fields(heads), ("attrs", f'{{"mxnet_version": ["int", {FORMAT_VERSION}]}}')])
+
+
+def _object(fields: Sequence[tuple[str, str]]) -> str:
+    return "{\n" + ", \n".join(f'  "{key}": {value}' for key, value in fields) + "\n}"
+
+
+def _graph_fields(heads: Sequence[Entry]) -> list[tuple[str, str]]:
+    """What is written of a whole graph, and of one inside a node alike."""
     order = post_order(heads)
     ids = {node: i for i, node in enumerate(order)}
     input_versions, versions = _versions(order)
@@ -40,14 +49,12 @@ def to_json(heads: Sequence[Entry], remove_amp_cast: bool = True) -> str:
         recorded = 1 if node.op is None else node.op.num_recorded_outputs(node.params)
         row_pointer.append(row_pointer[-1] + recorded)
     head_rows = [_row([ids[e.node], e.index, versions[e.node]]) for e in heads]
-    fields = [
+    return [
         ("nodes", "[\n    " + ", \n    ".join(nodes) + "\n  ]" if nodes else "[]"),
         ("arg_nodes", _array([str(i) for i, node in enumerate(order) if node.is_variable], 2)),
         ("node_row_ptr", _array([str(i) for i in row_pointer], 2)),
         ("heads", _array(head_rows, 2)),
-        ("attrs", f'{{"mxnet_version": ["int", {FORMAT_VERSION}]}}'),
     ]
-    return "{\n" + ", \n".join(f'  "{key}": {value}' for key, value in fields) + "\n}"
 
 
 def _without_bypassed(heads: Sequence[Entry]) -> Sequence[Entry]:
@@ -99,6 +106,9 @@ def _node_text(node: Node, ids: dict[Node, int], versions: Sequence[int]) -> str
             fields.append('"attrs": {\n        ' + ", \n        ".join(pairs) + "\n      }")
     rows = [_row([ids[e.node], e.index, v]) for e, v in zip(node.inputs, versions)]
     fields.append(f'"inputs": {_array(rows, 6)}')
+    if node.subgraphs:
+        graphs = [_object(_graph_fields(heads)).replace("\n", "\n" + " " * 8) for heads in node.subgraphs]
+        fields.append('"subgraphs": [\n        ' + ", \n        ".join(graphs) + "\n      ]")
     return "{\n      " + ", \n      ".join(fields) + "\n    }"
 
 
@@ -151,7 +161,14 @@ def from_json(text: str) -> list[Entry]:
     be no cycle), operators and parameters. The MXNetError names the node and what is wrong with it.
     """
     document = _parse(text)
-    version = _version(document)
+    try:
+        return _read_graph(document, _version(document))
+    except RecursionError:
+        raise MXNetError("Graphs are nested too deeply in the nodes of graphs") from None
+
+
+def _read_graph(document: dict[str, Any], version: int) -> list[Entry]:
+    """The heads of a whole graph, or of one inside a node."""
     saved = [_saved_node(i, item) for i, item in enumerate(_field(document, "nodes", list))]
     _check_operators(saved)
 
@@ -230,7 +247,10 @@ def _saved_node(index: int, item: Any) -> SavedNode:
         raise MXNetError(f'Node {index} ({item["name"]}): "inputs" must be a list')
     if item["op"] == "null" and inputs:
         raise MXNetError(f"Node {index} ({item['name']}) is a variable but has inputs")
-    return SavedNode(item["op"], item["name"], attrs, inputs)
+    subgraphs = item.get("subgraphs", [])
+    if not isinstance(subgraphs, list) or not all(isinstance(graph, dict) for graph in subgraphs):
+        raise MXNetError(f'Node {index} ({item["name"]}): "subgraphs" must be a list of objects')
+    return SavedNode(item["op"], item["name"], attrs, inputs, subgraphs)
 
 
 def _check_operators(saved: Sequence[SavedNode]) -> None:
@@ -262,7 +282,7 @@ def _make_node(item: SavedNode, inputs: list[Entry], version: int) -> Node:
     attrs = prepare_attributes(op, item.attrs, inputs, version)
     if op.variadic is not None:
         attrs.setdefault(op.variadic, str(len(inputs)))
-    params = op.parse(attrs, item.name)
+    params = op.attach(op.parse(attrs, item.name), [_read_graph(graph, version) for graph in item.subgraphs])
     complete_node(op, params, item.name, attrs, inputs, version)
     wanted = op.input_names(params)
     if len(inputs) != len(wanted):

@@ -21,6 +21,8 @@ class SavedNode(NamedTuple):
     name: str
     attrs: dict[str, str]
     inputs: list[Any]
+    #: Graphs inside the node, as they stand in the file.
+    subgraphs: list[dict[str, Any]]
 
 
 def prepare_attributes(

@@ -83,7 +83,7 @@ def run(
 
 @lru_cache(maxsize=4096)
 def _parse(operator: Operator, attrs: tuple[tuple[str, str], ...]) -> Params:
-    return operator.parse(dict(attrs))
+    return operator.attach(operator.parse(dict(attrs)), ())
 
 
 def _in_order(operator: Operator, params: Params, given: Sequence[NDArray] | dict[str, NDArray]) -> list[NDArray]:

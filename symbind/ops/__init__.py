@@ -11,6 +11,7 @@ from . import (
     boxes,
     broadcast,
     columns,
+    control_flow,
     conversion,
     convolution,
     coordinates,

@@ -34,6 +34,7 @@ from ..graph import registry
 from .parameter import Param, Params, parse_parameters
 
 if TYPE_CHECKING:
+    from ..graph.node import Entry
     from ..graph.symbol import Symbol
 
 __all__ = ["ZERO", "Environment", "Operator", "Sample", "register"]
@@ -116,6 +117,8 @@ class Operator:
     variadic: str | None = None
     #: Inputs and parameters are the user's own: any number of inputs, by position or by name, and any parameters.
     open_ended: bool = False
+    #: How many graphs a node of it runs (the body of a loop, say).
+    num_subgraphs: int = 0
     #: Suffixes of output names, or None for the plain ``output``, ``output0`` ….
     outputs: Sequence[str] | None = None
     #: ``(input, output)`` pairs: the output may be written over the input, if nobody reads the input afterwards.
@@ -162,6 +165,16 @@ class Operator:
     def parse(self, attrs: Mapping[str, str], node_name: str = "") -> Params:
         """Typed parameters from attribute strings. Override to check combinations (raise MXNetError)."""
         return parse_parameters(self.name, self.parameters, attrs, node_name)
+
+    def attach(self, p: Params, subgraphs: Sequence[Sequence[Entry]]) -> Params:
+        """``p`` with the heads of the graphs that a node runs. Override to check that they fit."""
+        if len(subgraphs) != self.num_subgraphs:
+            raise MXNetError(f"{self.name} runs {self.num_subgraphs} graphs of its own, but got {len(subgraphs)}")
+        return p
+
+    def subgraphs(self, p: Params) -> Sequence[Sequence[Entry]]:
+        """What :meth:`attach` was given."""
+        return ()
 
     def input_names(self, p: Params) -> Sequence[str]:
         """Names of all inputs, auxiliary states last; override where parameters decide."""

@@ -43,7 +43,8 @@ registry.find("Custom").samples = (Sample((2, 3), (2, 3), op_type="cube_times"),
 
 
 def operators() -> list[Operator]:
-    return sorted(registry.operators(), key=lambda op: op.name)
+    """All operators but loops and branches, which are nothing without graphs of their own."""
+    return sorted((op for op in registry.operators() if not op.num_subgraphs), key=lambda op: op.name)
 
 
 @dataclass(frozen=True)
