@@ -27,6 +27,8 @@ from . import (
     fully_connected,
     gradient_control,
     histogram,
+    image,
+    image_resize,
     indexing,
     joining,
     linalg,

@@ -19,10 +19,7 @@ RECORDS = {family: archive.read(Path(__file__).parent / f"operators_{family}.npz
 
 # Operators with recorded numbers that this package does not have yet.
 # fmt: off
-NOT_BUILT: set[str] = {
-    "contrib.boolean_mask", "image.crop", "image.flip_left_right", "image.flip_top_bottom", "image.normalize",
-    "image.to_tensor",
-}
+NOT_BUILT: set[str] = {"contrib.boolean_mask"}
 # fmt: on
 
 
@@ -120,7 +117,11 @@ def test_description(entry: Case, record: dict[str, Any]) -> None:
             assert knows_at_least(recorded, inferred.get(question)), f"{question}: {inferred.get(question)}, {recorded}"
 
 
-@pytest.mark.parametrize(("entry", "record"), CASES)
+# The numbers in their inputs decide the shapes of their outputs: they run on arrays only.
+MEASURED = {"contrib.boolean_mask"}
+
+
+@pytest.mark.parametrize(("entry", "record"), [case for case in CASES if case.values[0].op not in MEASURED])
 def test_numbers(entry: Case, record: dict[str, Any]) -> None:
     """Outputs, gradients, auxiliary states after each step, and arguments the operator changed."""
     symbol = build(entry)
