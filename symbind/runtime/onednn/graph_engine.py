@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Sequence
+from functools import cache
 
 import torch
 
@@ -11,7 +13,7 @@ from ...passes.fuse import Pattern
 from ..engine import Implementation, Layout, Value
 from . import fused, operators  # noqa: F401  # importing them enters them into BUILDERS
 from .declarations import Arg
-from .engine import thread_count
+from .engine import supports_bfloat16, thread_count
 from .implementation import BUILDERS, PrimitiveImplementation, Request, View
 from .library import Unsupported
 from .memory import MAX_DIMENSIONS, MemoryDesc
@@ -20,7 +22,7 @@ from .movement import reorder
 __all__ = ["OneDnnEngine"]
 
 #: Element types of the arrays that are computed with.
-FLOATS = (torch.float32,)
+FLOATS = (torch.float32, torch.bfloat16)
 
 
 class OneDnnEngine:
@@ -41,10 +43,15 @@ class OneDnnEngine:
         builder = BUILDERS.get(node.op.name)
         if builder is None or not all(map(_can_be_described, (*inputs, *outputs))) or inputs[0].dtype not in FLOATS:
             return None
+        if inputs[0].dtype == torch.bfloat16 and not _computes_in_bfloat16():
+            return None
         try:
-            return builder(Request(node, inputs, outputs, training))
+            implementation = builder(Request(node, inputs, outputs, training))
         except Unsupported:
             return None
+        if isinstance(implementation, PrimitiveImplementation) and not implementation.takes(inputs, outputs):
+            return None
+        return implementation
 
     def convert(self, value: Value, target: Layout | None) -> Implementation | None:
         # What is plain is so in any shape; two other layouts must be of one.
@@ -57,6 +64,17 @@ class OneDnnEngine:
             return None
         seen = View(Value(shape, value.dtype))
         return PrimitiveImplementation(reorder(source, goal), [(Arg.SRC, seen)], [(Arg.DST, seen)])
+
+
+@cache
+def _computes_in_bfloat16() -> bool:
+    """Whether it is worth it; that it is not is said once."""
+    if supports_bfloat16():
+        return True
+    logging.getLogger(__name__).warning(
+        "This CPU has no instructions for bfloat16: it runs on torch's kernels, slower than float32 would"
+    )
+    return False
 
 
 def _can_be_described(value: Value) -> bool:

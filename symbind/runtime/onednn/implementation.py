@@ -62,7 +62,7 @@ Builder = Callable[[Request], Implementation | None]
 AnyBuilder = TypeVar("AnyBuilder", bound=Builder)
 
 #: By operator: what makes an implementation of a node. None and Unsupported leave the
-#: node to torch. Only arrays of float32 without empty axes come here.
+#: node to torch. Only arrays of float32 or bfloat16 without empty axes come here.
 BUILDERS: dict[str, Builder] = {}
 
 
@@ -186,6 +186,12 @@ class PrimitiveImplementation:
             return None
         argument, view = operand
         return view.layout(self.primitive.descs[argument])
+
+    def takes(self, inputs: Sequence[Value], outputs: Sequence[Value]) -> bool:
+        """Whether the arrays have the types that the primitive wants: some parameters it knows in float32 only."""
+        descs = self.primitive.descs
+        sides = (*zip(self.arguments, inputs), *zip(self._outputs, outputs))
+        return all(a is None or descs[a].dtype == v.dtype for a, v in sides if v.dtype.is_floating_point)
 
     def kernel(
         self,

@@ -50,6 +50,11 @@ class FoldBatchNorm(Operator):
         channels = (weight[p.axis],)
         return [weight, *[channels] * (len(inputs) - 1)], [weight, channels]
 
+    def infer_dtype(self, p, inputs, outputs):
+        own = len(inputs) - 4
+        known = next((t for t in (*inputs[:own], *outputs) if t is not None), None)
+        return [*[known] * own, *inputs[own:]], [known, known]
+
     def kernel(self, p, inputs, outputs, env):
         weight, *bias, gamma, beta, mean, variance = inputs
         folded_weight, folded_bias = outputs
