@@ -52,6 +52,7 @@ class FullyConnected(_Dense):
     name = "FullyConnected"
     aliases = ("_sparse_FullyConnected",)
     inputs = ("data", "weight", "bias")
+    row_wise = 0
     samples = (
         Sample((2, 3), (4, 3), (4,), num_hidden=4),
         Sample((2, 3, 2), (2, 6), num_hidden=2, no_bias=True),

@@ -183,6 +183,9 @@ class SliceChannel(Operator):
     def num_outputs(self, p):
         return p.num_outputs
 
+    def cut_axis(self, p):
+        return p.axis
+
     def output_names(self, p):
         # Numbered even when there is one.
         return [f"output{i}" for i in range(p.num_outputs)]

@@ -133,6 +133,8 @@ class Operator:
     identity: bool = False
     #: Fast to run a second time: the backward pass may do so instead of the forward pass keeping the outputs.
     recomputable: bool = False
+    #: The input of which each row (along the last axis) alone decides the same row of the output, if there is one.
+    row_wise: int | None = None
     #: Positions of inputs over whose first axis the output sums: ``f(rows) + f(other rows) = f(all rows)``.
     summed: Sequence[int] = ()
     #: Turns parameters into what a kernel wants of them: in inference it runs again only when they have changed.
@@ -235,6 +237,14 @@ class Operator:
 
     def unread_inputs(self, p: Params) -> Sequence[int]:
         return self.unread
+
+    def selection(self, p: Params) -> tuple[int, int] | None:
+        """Positions ``(table, index)`` of inputs if the output is rows of a table, and numbers outside mean its ends."""
+        return None
+
+    def cut_axis(self, p: Params) -> int | None:
+        """The axis of the only input of which the outputs are equal parts, if they are that."""
+        return None
 
     def summed_inputs(self, p: Params) -> Sequence[int]:
         return self.summed

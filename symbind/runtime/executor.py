@@ -23,6 +23,7 @@ from ..passes.infer import infer_dtypes, infer_shapes
 from ..passes.join_sums import join_sums
 from ..passes.layout import arrange
 from ..passes.plan import Kept, Store, plan_memory
+from ..passes.select_late import select_late
 from ..passes.simplify import simplify
 from .engine import Value
 from .engines import engine_for
@@ -102,6 +103,7 @@ class Executor:
         self._engine = engine_for(self._device)
         self._check_arrays()
         self._differentiate()
+        self._allocate_outputs()
         self._programs: dict[bool, Program] = {}
         self._prepare(False)
 
@@ -120,7 +122,20 @@ class Executor:
                 )
 
     def _differentiate(self) -> None:
-        """Infer the forward graph, and make the graph of the gradients that are asked for."""
+        """The graph that is run, and that of the gradients that are asked for.
+
+        With a monitor installed the graph is left as it is, so that every node of the symbol is really run.
+        """
+        self._heads = list(self._symbol.entries)
+        if self._monitor is None:
+            arrays = zip((*self._arguments, *self._auxiliary), (*self.arg_arrays, *self.aux_arrays))
+            given = {node: array.shape for node, array in arrays}
+            self._heads = select_late(self._heads, lambda heads: infer_shapes(execution_order(heads), given))
+        wanted = [n for n, g, r in zip(self._arguments, self.grad_arrays, self._reqs) if g is not None and r != "null"]
+        self._gradient: Gradient = build_gradient(self._heads, wanted)
+
+    def _allocate_outputs(self) -> None:
+        """Arrays for the outputs and for their gradients, once it is certain that the graph can run."""
         variables = (*self._arguments, *self._auxiliary)
         arrays = (*self.arg_arrays, *self.aux_arrays)
         order = post_order(self._symbol.entries)
@@ -130,8 +145,6 @@ class Executor:
             if shapes[node][0] != array.shape:
                 raise MXNetError(f"Shape of {node.name} is {array.shape}, but the graph asks for {shapes[node][0]}")
         require_complete(order, shapes, dtypes)
-        wanted = [n for n, g, r in zip(self._arguments, self.grad_arrays, self._reqs) if g is not None and r != "null"]
-        self._gradient: Gradient = build_gradient(self._symbol.entries, wanted)
         self.outputs = [
             NDArray(torch.empty(shapes[e.node][e.index], dtype=dtypes[e.node][e.index], device=self._device), self._ctx)
             for e in self._symbol.entries
@@ -161,12 +174,9 @@ class Executor:
         return program
 
     def _build(self, modes: Sequence[bool]) -> Program:
-        """Rewrite the graph, choose kernels, plan memory, and make the program.
-
-        With a monitor installed the graph is left as it is, so that every node of the symbol is really run.
-        """
+        """Rewrite the graph unless there is a monitor, choose kernels, plan memory, and make the program."""
         of = self._gradient.of
-        results = [*self._symbol.entries, *of.values()]
+        results = [*self._heads, *of.values()]
         if self._monitor is None:
             training = bool(of) or modes == (True,)
             results = join_sums(simplify(results), lambda entries: self._infer(entries)[0])
@@ -337,6 +347,7 @@ class Executor:
         the symbol is really computed, and again when the callback is taken away.
         """
         self._monitor, self._monitor_inputs = callback, monitor_all
+        self._differentiate()
         self._programs.clear()
         self._prepare(False)
 
