@@ -16,7 +16,7 @@ Statistic = Callable[[NDArray], NDArray | list[NDArray]]
 
 
 def _root_mean_square(array: NDArray) -> NDArray:
-    return array.norm() / array.size**0.5
+    return NDArray((array.tensor.float().norm() / array.size**0.5).reshape(1), array.context)
 
 
 class Monitor:
