@@ -33,6 +33,7 @@ from . import (
     joining,
     linalg,
     loss,
+    masking,
     matrix,
     multibox,
     normalization,

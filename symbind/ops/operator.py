@@ -139,6 +139,8 @@ class Operator:
     summed: Sequence[int] = ()
     #: Turns parameters into what a kernel wants of them: in inference it runs again only when they have changed.
     prepares_parameters: bool = False
+    #: Its output shapes follow from the numbers in its inputs, by :meth:`measure`: it runs on arrays, in no network.
+    measured: bool = False
     #: Draws random numbers: two nodes of it are never the same value.
     random: bool = False
     #: Its kernel differs between training and inference.
@@ -226,6 +228,10 @@ class Operator:
         """As :meth:`infer_shape`, for element types. Unless overridden, all inputs and outputs share one."""
         known = next((t for t in (*inputs, *outputs) if t is not None), None)
         return [known] * len(inputs), [known] * len(outputs)
+
+    def measure(self, p: Params, inputs: Sequence[torch.Tensor]) -> Sequence[ShapeT]:
+        """The shapes of all outputs for these very inputs, if the operator is ``measured``."""
+        raise NotImplementedError(f"{self.name} is not measured")
 
     # ---- memory ------------------------------------------------------------------------------------------------
 

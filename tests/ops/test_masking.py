@@ -1,0 +1,40 @@
+"""Rows kept by a mask: on arrays; and why not in a network."""
+
+import numpy as np
+import pytest
+
+import symbind as mx
+from symbind.base import MXNetError
+
+from .interpreter import infer
+
+ROWS = np.arange(12.0).reshape(4, 3)
+
+
+@pytest.mark.parametrize("mask", [[1, 0, 2, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_rows_that_are_kept(mask, dtype):
+    kept = mx.nd.contrib.boolean_mask(mx.nd.array(ROWS), mx.nd.array(mask, dtype=dtype))
+    np.testing.assert_array_equal(kept.asnumpy(), ROWS[np.array(mask) != 0])
+
+
+def test_into_an_array_of_the_right_size():
+    out = mx.nd.zeros((2, 3))
+    mx.nd.contrib.boolean_mask(mx.nd.array(ROWS), mx.nd.array([0, 1, 1, 0]), out=out)
+    np.testing.assert_array_equal(out.asnumpy(), ROWS[1:3])
+    with pytest.raises(MXNetError, match="boolean_mask"):
+        mx.nd.contrib.boolean_mask(mx.nd.array(ROWS), mx.nd.array([0, 1, 1, 1]), out=out)
+
+
+def test_a_network_with_it_is_not_bound():
+    symbol = mx.sym.contrib.boolean_mask(mx.sym.var("data"), mx.sym.var("mask"), name="kept")
+    with pytest.raises(MXNetError, match="shape of kept_output"):
+        symbol.simple_bind(mx.cpu(), data=(4, 3))
+
+
+def test_inference_and_mistakes():
+    assert infer("_contrib_boolean_mask", [(0, 3), (4,)]) == ([(4, 3), (4,)], [None])
+    with pytest.raises(MXNetError):
+        infer("_contrib_boolean_mask", [(4, 3), (5,)])
+    with pytest.raises(MXNetError, match="axis=1"):
+        mx.nd.contrib.boolean_mask(mx.nd.array(ROWS), mx.nd.array([1, 0, 1]), axis=1)
