@@ -31,7 +31,8 @@ class CTCLoss(Operator):
     Shapes: ``data`` :math:`(T, N, C)`, unnormalized; ``label`` :math:`(N, L)`, whole numbers; ``data_lengths`` and
     ``label_lengths`` :math:`(N)`, how many frames and labels count. Without the latter a row of labels ends before the
     first 0 (blank is class 0) or -1 (blank is the last class, and 0 is the first label). Output :math:`(N)`. Only
-    ``data`` gets a gradient.
+    ``data`` gets a gradient. A label that no path spells, too long for its frames, has the loss :math:`\infty` and a
+    gradient of zero.
 
     Raises MXNetError if the shapes do not fit, there are more labels than frames, or (when it runs) for a label that
     is no class and a length beyond the array.
@@ -112,7 +113,7 @@ class CTCLoss(Operator):
             torch.log_softmax(data, 2, dtype=probabilities.dtype, out=probabilities)
             arguments = (probabilities, targets, data_lengths, label_lengths)
             losses, paths = aten._ctc_loss.Tensor(*arguments, blank, False)
-            by_logarithm = aten._ctc_loss_backward.Tensor(heads, *arguments, losses, paths, blank, False)
+            by_logarithm = aten._ctc_loss_backward.Tensor(heads, *arguments, losses, paths, blank, True)
             loss.copy_(losses)
             gradient.copy_(aten._log_softmax_backward_data(by_logarithm, probabilities, 2, probabilities.dtype))
 
