@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import symbind as mx
+from symbind.graph.node import Entry
 from symbind.runtime.engines import use_engine
 
 
@@ -133,10 +134,23 @@ def test_normalizations_that_cannot_be_folded_take_their_rectifier():
         lambda x: conv(x, 16, 3, num_group=16),
         lambda x: mx.sym.Convolution(mx.sym.Reshape(x, shape=(0, 0, -1)), kernel=(3,), num_filter=5),
         lambda x: conv(mx.sym.transpose(x, axes=(0, 2, 3, 1)), 8, layout="NHWC"),
+        lambda x: mx.sym.Deconvolution(x, num_filter=6, kernel=(3, 3), stride=(2, 2)),
+        lambda x: mx.sym.Deconvolution(x, num_filter=6, kernel=(2, 2), no_bias=False),
         lambda x: mx.sym.FullyConnected(x, num_hidden=7),
         lambda x: mx.sym.FullyConnected(x, num_hidden=7, no_bias=True, flatten=False),
     ],
-    ids=["no bias", "bias", "groups", "depthwise", "one axis", "channel last", "dense", "dense over one axis"],
+    ids=[
+        "no bias",
+        "bias",
+        "groups",
+        "depthwise",
+        "one axis",
+        "channel last",
+        "transposed",
+        "transposed with bias",
+        "dense",
+        "dense over one axis",
+    ],
 )
 @pytest.mark.parametrize("fix_gamma", [True, False])
 def test_folding_into_every_kind_of_layer(layer, fix_gamma):
@@ -167,11 +181,12 @@ def test_folding_into_every_kind_of_layer(layer, fix_gamma):
         lambda x: mx.sym.var("other") + mx.sym.tanh(x + mx.sym.var("third")),
     ],
 )
-@pytest.mark.parametrize("layer", ["convolution", "odd convolution", "dense", "sum"])
+@pytest.mark.parametrize("layer", ["convolution", "odd convolution", "deconvolution", "dense", "sum"])
 def test_functions_after_a_layer(layer, function):
     x = mx.sym.var("data")
     net, shape = {
         "convolution": lambda: (conv(x, 16), (2, 16, 8, 8)),
+        "deconvolution": lambda: (mx.sym.Deconvolution(x, num_filter=6, kernel=(3, 3)), (2, 6, 10, 10)),
         "odd convolution": lambda: (conv(x, 5), (2, 5, 8, 8)),
         "dense": lambda: (mx.sym.FullyConnected(x, num_hidden=9), (2, 9)),
         "sum": lambda: (x + mx.sym.var("more"), (2, 16, 8, 8)),
@@ -181,6 +196,23 @@ def test_functions_after_a_layer(layer, function):
     pair = Pair(net, "write", **more)
     pair.check()
     pair.check_step()
+
+
+def test_grouped_transposed_convolutions_are_left_alone():
+    net = mx.sym.Deconvolution(mx.sym.var("data"), num_filter=6, kernel=(3, 3), num_group=2)
+    pair = Pair(relu(norm(net)))
+    pair.check()
+    assert "_fused_BatchNorm_relu" in pair.operators()
+
+
+def test_a_residual_is_accumulated_into_in_place():
+    pair = Pair(residual_net())
+    program = pair.fast._prepare(False)
+    nodes = [instruction.step for instruction in program.instructions["forward"][False]]
+    sums = [node for node in nodes if node.op.name == "_fused_Convolution" and len(node.inputs) == 4]
+    assert len(sums) == 3
+    places = program.plan.places
+    assert all(places[Entry(node)] == places[node.inputs[3]] for node in sums)
 
 
 def test_a_residual_that_is_needed_again_is_not_overwritten():

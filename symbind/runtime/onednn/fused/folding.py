@@ -80,14 +80,15 @@ def _fold(norm: Node, users: Users) -> Fusion | None:
     layer, index = norm.inputs[0]
     if layer.is_variable or index != 0 or layer.op.name not in _CHANNEL_AXES:
         return None
-    parameters = [*layer.inputs[1:], *norm.inputs[1:]]
-    if norm.params.axis not in _CHANNEL_AXES[layer.op.name](layer.params):
+    in_output, in_weight = _CHANNEL_AXES[layer.op.name](layer.params)
+    if norm.params.axis not in in_output:
         return None
+    parameters = [*layer.inputs[1:], *norm.inputs[1:]]
     # What is computed from data would have to be folded at every run.
     if not all(source.is_variable for source, _ in parameters):
         return None
     p = Params({
-        "eps": norm.params.eps, "fix_gamma": norm.params.fix_gamma, "axis": 0, "no_bias": layer.params.no_bias,
+        "eps": norm.params.eps, "fix_gamma": norm.params.fix_gamma, "axis": in_weight, "no_bias": layer.params.no_bias,
     })  # fmt: skip
     folded = Node(_FOLD, f"{norm.name}_folded", None, parameters, p, layer.serial)
     inputs = [layer.inputs[0], Entry(folded, 0), Entry(folded, 1)]
@@ -96,17 +97,28 @@ def _fold(norm: Node, users: Users) -> Fusion | None:
     return Fusion([layer, norm], {Entry(norm): Entry(fused)})
 
 
-def _of_convolution(p: Params) -> Sequence[int]:
+def _of_convolution(p: Params) -> tuple[Sequence[int], int]:
     rank = len(p.kernel)
-    return (rank + 1, -1) if spatial.channel_last(p) else (1, -1 - rank)
+    return ((rank + 1, -1) if spatial.channel_last(p) else (1, -1 - rank)), 0
 
 
-def _of_dense(p: Params) -> Sequence[int]:
+def _of_deconvolution(p: Params) -> tuple[Sequence[int], int]:
+    in_output, _ = _of_convolution(p)
+    in_weight = len(p.kernel) + 1 if spatial.channel_last(p) else 1
+    # With groups, the weight has the output's channels along two axes.
+    return in_output if p.num_group == 1 else (), in_weight
+
+
+def _of_dense(p: Params) -> tuple[Sequence[int], int]:
     # Without flattening, how many axes there are is not known here.
-    return (1, -1) if p.flatten else (-1,)
+    return ((1, -1) if p.flatten else (-1,)), 0
 
 
-#: By operator: the axes of the output that its channels may be called.
-_CHANNEL_AXES = {"Convolution": _of_convolution, "FullyConnected": _of_dense}
+#: By operator: the numbers that the channels' axis of the output goes by, and their axis in the weight.
+_CHANNEL_AXES = {
+    "Convolution": _of_convolution,
+    "Deconvolution": _of_deconvolution,
+    "FullyConnected": _of_dense,
+}
 
 PATTERNS = [Pattern(("BatchNorm", "BatchNorm_v1", "_contrib_SyncBatchNorm"), _fold)]

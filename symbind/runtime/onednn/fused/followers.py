@@ -134,7 +134,8 @@ _FUNCTIONS: dict[str, Callable[[Params], Eltwise | None]] = {
 }
 _SUMS = ("elemwise_add", "_grad_add")
 _FIRST = (
-    "Convolution", "FullyConnected", "_backward_FullyConnected_data", "_backward_FullyConnected_weight", *_SUMS,
+    "Convolution", "Deconvolution",
+    "FullyConnected", "_backward_FullyConnected_data", "_backward_FullyConnected_weight", *_SUMS,
 )  # fmt: skip
 _FOLLOWED = {name: Followed(cast(Operator, find(name))) for name in _FIRST}
 
