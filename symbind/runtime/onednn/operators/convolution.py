@@ -7,13 +7,14 @@ the way. Weights lie differently in each of the three, which is a conversion of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 
 from ....ops import spatial
 from ...engine import Implementation, Value
 from ..convolution import Convolution, Deconvolution
 from ..declarations import Arg
+from ..engine import thread_count
 from ..implementation import (
     Operand,
     PostOps,
@@ -24,6 +25,7 @@ from ..implementation import (
     implements,
     no_post_ops,
 )
+from ..library import Unsupported
 from ..memory import MemoryDesc
 from ..primitive import Primitive
 
@@ -53,14 +55,28 @@ class _Layer:
 
     def forward(self, training: bool = True, post_ops: PostOps = no_post_ops) -> Primitive:
         """The primitive of the way forward."""
+        if training:
+            data, output = self._agreed_layouts()
+            layouts = [(data, self.output.desc)] if self.output.value.layout is not None else []
+            layouts += [(data, output), (self.data.any, self.output.any)]
+        else:
+            layouts = list(product(_inference_layouts(self.data), _inference_layouts(self.output)))
         return choose(
             partial(self.geometry.forward, x, self.weight.any, self.bias, y, training=training, post_ops=post_ops(y))
-            for x, y in product(_layouts(self.data, training), _layouts(self.output, training))
+            for x, y in layouts
         )
 
     def back(self, gradient: Callable[[Primitive, MemoryDesc, MemoryDesc], Primitive]) -> Primitive:
         """``gradient(forward, data, output)`` for activations as they lie on the way forward, if there is a kernel."""
-        forward = self.forward()
+        data, output = self._agreed_layouts()
+        forward = choose(
+            [
+                partial(self.geometry.forward, data, self.weight.any, self.bias, output, training=True),
+                partial(
+                    self.geometry.forward, self.data.any, self.weight.any, self.bias, self.output.any, training=True
+                ),
+            ]
+        )
         return choose(
             partial(gradient, forward, data, output)
             for data, output in product(
@@ -68,16 +84,52 @@ class _Layer:
             )
         )
 
+    def _agreed_layouts(self) -> tuple[MemoryDesc, MemoryDesc]:
+        """How data and output best lie for all three directions."""
+        is_inner = self.data.value.layout is not None
+        data = self.data.desc if is_inner else self.data.any
+        return _agreed_layouts(self.geometry, data, is_inner, self.weight.any, self.output.any, thread_count())
 
-def _layouts(activation: View, training: bool) -> list[MemoryDesc]:
+
+@lru_cache(maxsize=1024)
+def _agreed_layouts(
+    geometry: Convolution, data: MemoryDesc, is_inner: bool, weight: MemoryDesc, output: MemoryDesc, threads: int
+) -> tuple[MemoryDesc, MemoryDesc]:
+    """Layouts of data and output in which every direction has a kernel of its own; *any* where there are none.
+
+    What the way forward likes best need not do for the way back: with few channels in blocks that are mostly padding,
+    or a few for each group. Channels last do for everything, but are a little slower where blocks do too. The gradient
+    of the data is not looked at in the first layer, where nobody wants it.
+    """
+    any_data = MemoryDesc.any(data.shape, data.dtype)
+    last = (MemoryDesc.channels_last(x.shape, x.dtype) for x in (data, output))
+    for x, y in ((data, output), (any_data, output), tuple(last)):
+        try:
+            forward = geometry.forward(x, weight, None, y, training=True)
+            if _is_slow(forward):
+                continue
+            x, y = forward.descs[Arg.SRC], forward.descs[Arg.DST]
+            slow = _is_slow(geometry.backward_weights(forward, x, weight, None, y))
+            if not slow and not (is_inner and _is_slow(geometry.backward_data(forward, x, weight, y))):
+                return x, y
+        except Unsupported:
+            continue
+    return any_data, output
+
+
+def _is_slow(primitive: Primitive) -> bool:
+    """Whether it is the reference, or a general matrix product on an array of copied windows."""
+    return primitive.is_reference or "gemm" in primitive.implementation
+
+
+def _inference_layouts(activation: View) -> list[MemoryDesc]:
     """In which layouts to ask for an activation: as it lies if it has been laid out, else as the library likes.
 
     In inference the first layer of a network chooses blocks, because of its few channels, and all others would rather
     not have them: one conversion is better than to follow it.
     """
-    desc = activation.desc
-    stays = activation.value.layout is not None and (training or desc.is_plain)
-    return [desc, activation.any] if stays else [activation.any]
+    stays = activation.value.layout is not None and activation.desc.is_plain
+    return [activation.desc, activation.any] if stays else [activation.any]
 
 
 @implements("Convolution", "Deconvolution")
