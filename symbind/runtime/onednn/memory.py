@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -62,14 +62,14 @@ class MemoryDesc:
         if len(steps) != len(dims):
             raise MXNetError(f"oneDNN: shape {tuple(dims)} has {len(dims)} axes but strides are {steps}")
         what = f"describe a {tuple(dims)} array"
-        return cls._make("create_with_strides", what, len(dims), dims, code, steps)
+        return cls._make("create_with_strides", lambda: what, len(dims), dims, code, steps)
 
     @classmethod
     def any(cls, shape: Sequence[int], dtype: torch.dtype) -> MemoryDesc:
         """A shape and type whose layout the primitive chooses."""
         dims, code = _checked(shape, dtype)
         what = f"describe a {tuple(dims)} array"
-        return cls._make("create_with_tag", what, len(dims), dims, code, _FORMAT_TAG_ANY)
+        return cls._make("create_with_tag", lambda: what, len(dims), dims, code, _FORMAT_TAG_ANY)
 
     @classmethod
     def channels_by_16(cls, shape: Sequence[int], dtype: torch.dtype) -> MemoryDesc:
@@ -78,10 +78,10 @@ class MemoryDesc:
         Unsupported for other numbers of axes.
         """
         dims, code = _checked(shape, dtype)
-        what = f"describe {tuple(dims)} in blocks of 16 channels"
         if len(dims) not in _FORMAT_TAGS_CHANNELS_BY_16:
-            raise Unsupported(f"oneDNN has no way to {what}")
-        made = cls._make("create_with_tag", what, len(dims), dims, code, _FORMAT_TAGS_CHANNELS_BY_16[len(dims)])
+            raise Unsupported(f"oneDNN has no blocks of channels for {len(dims)} axes: {tuple(dims)}")
+        what = f"describe {tuple(dims)} in blocks of 16 channels"
+        made = cls._make("create_with_tag", lambda: what, len(dims), dims, code, _FORMAT_TAGS_CHANNELS_BY_16[len(dims)])
         if made.blocks != ((1, 16),):
             raise Unsupported(f"this oneDNN numbers its layouts in another way: {made}")
         return made
@@ -101,16 +101,18 @@ class MemoryDesc:
         return cls.plain(tensor.shape, tensor.dtype, tensor.stride())
 
     @classmethod
-    def _make(cls, function: str, action: str, *arguments: Any) -> MemoryDesc:
+    def _make(cls, function: str, action: Callable[[], str], *arguments: Any) -> MemoryDesc:
         library = load()
         out = library.ffi.new("md_t *")
-        library.check(getattr(library.c, f"dnnl_memory_desc_{function}")(out, *arguments), action)
+        status = getattr(library.c, f"dnnl_memory_desc_{function}")(out, *arguments)
+        if status:
+            library.check(status, action())
         return cls(out[0])
 
     @classmethod
     def copy_of(cls, handle: Any) -> MemoryDesc:
         """A descriptor equal to one that something else owns."""
-        return cls._make("clone", "copy a memory descriptor", handle)
+        return cls._make("clone", lambda: "copy a memory descriptor", handle)
 
     # -- deriving -------------------------------------------------------------------------------------------
 
@@ -119,7 +121,7 @@ class MemoryDesc:
         if self.is_any:
             return MemoryDesc.any(shape, self.dtype)
         dims, _ = _checked(shape, self.dtype)
-        return self._make("reshape", f"see {self} as {tuple(dims)}", self.handle, len(dims), dims)
+        return self._make("reshape", lambda: f"see {self} as {tuple(dims)}", self.handle, len(dims), dims)
 
     def permute(self, axes: Sequence[int]) -> MemoryDesc:
         """The same memory with its axes in another order: axis ``i`` of the result is ``axes[i]`` of this."""
@@ -130,13 +132,18 @@ class MemoryDesc:
         target = [0] * len(axes)  # the library asks for each old axis where it goes
         for new, old in enumerate(axes):
             target[old] = new
-        return self._make("permute_axes", f"permute {self} by {tuple(axes)}", self.handle, target)
+        return self._make("permute_axes", lambda: f"permute {self} by {tuple(axes)}", self.handle, target)
 
     def slice(self, offsets: Sequence[int], shape: Sequence[int]) -> MemoryDesc:
         """The part of this memory that starts at ``offsets``; it keeps the address of the whole."""
         dims, _ = _checked(shape, self.dtype)
-        what = f"take {tuple(dims)} at {tuple(offsets)} out of {self}"
-        return self._make("create_submemory", what, self.handle, dims, list(offsets))
+        return self._make(
+            "create_submemory",
+            lambda: f"take {tuple(dims)} at {tuple(offsets)} out of {self}",
+            self.handle,
+            dims,
+            list(offsets),
+        )
 
     def with_dtype(self, dtype: torch.dtype) -> MemoryDesc:
         """A plain or any layout with other elements."""
@@ -152,7 +159,8 @@ class MemoryDesc:
         library = load()
         result = library.ffi.new(ctype)
         status = library.c.dnnl_memory_desc_query(self.handle, what, result)
-        library.check(status, f"query {what.name} of a memory descriptor")
+        if status:
+            library.check(status, f"query {what.name} of a memory descriptor")
         return result[0]
 
     @cached_property
@@ -295,14 +303,16 @@ class Memory:
         self.desc = desc
         out = library.ffi.new("memory_t *")
         status = library.c.dnnl_memory_create(out, desc.handle, engine.handle, library.ffi.cast("void *", address))
-        library.check(status, f"place {desc} at an address")
+        if status:
+            library.check(status, f"place {desc} at an address")
         self.handle = library.ffi.gc(out[0], library.c.dnnl_memory_destroy)
 
     def move(self, address: int) -> None:
         """Point at another address; calls that are already bound to this memory follow."""
         library = load()
         status = library.c.dnnl_memory_set_data_handle(self.handle, library.ffi.cast("void *", address))
-        library.check(status, f"move {self.desc} to another address")
+        if status:
+            library.check(status, f"move {self.desc} to another address")
 
 
 def _letter(axis: int) -> str:
