@@ -26,8 +26,8 @@ from . import codec
 from .base import MXNetError, atomic_write
 
 __all__ = [
-    "IRHeader", "MXIndexedRecordIO", "MXRecordIO", "pack", "pack_img", "read_index", "record_offsets", "unpack",
-    "unpack_img",
+    "IRHeader", "MXIndexedRecordIO", "MXRecordIO", "pack", "pack_img", "read_image_list", "read_index",
+    "record_offsets", "unpack", "unpack_img",
 ]  # fmt: skip
 
 MAGIC = struct.pack("<I", 0xCED7230A)
@@ -130,6 +130,27 @@ def read_index(path: str | os.PathLike[str], key_type: Callable[[str], Any] = in
                     f"{os.fspath(path)!r}, line {number}: expected a key, a tab and an offset, found {line[:80]!r}"
                 ) from None
     return index
+
+
+def read_image_list(path: str | os.PathLike[str]) -> dict[int, tuple[np.ndarray, str]]:
+    """Labels and file names by number from a list file: ``number<TAB>label[<TAB>label...]<TAB>path`` a line.
+
+    MXNetError names a line that reads otherwise.
+    """
+    images = {}
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                key, *labels, name = line.strip().split("\t")
+                images[int(key)] = (np.array(labels, np.float32), name)
+            except ValueError:
+                raise MXNetError(
+                    f"{os.fspath(path)!r}, line {number}: expected a number, labels and a path with tabs between, "
+                    f"found {line[:80]!r}"
+                ) from None
+    return images
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------

@@ -12,36 +12,15 @@ import torch
 
 from ..base import MXNetError
 from ..dtype import as_torch
-from ..io import DataBatch, DataDesc, DataIter
+from ..io.iterator import DataBatch, DataDesc, DataIter
 from ..ndarray import NDArray
-from ..recordio import MXIndexedRecordIO, MXRecordIO, unpack
+from ..recordio import MXIndexedRecordIO, MXRecordIO, read_image_list, unpack
 from .augment import Augmenter, CreateAugmenter
 from .functions import imdecode
 
-__all__ = ["ImageIter", "read_image_list"]
+__all__ = ["ImageIter"]
 
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
-
-
-def read_image_list(path: str | os.PathLike[str]) -> dict[int, tuple[np.ndarray, str]]:
-    """Labels and file names by number from a list file: ``number<TAB>label[<TAB>label...]<TAB>path`` a line.
-
-    MXNetError names a line that reads otherwise.
-    """
-    images = {}
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                key, *labels, name = line.strip().split("\t")
-                images[int(key)] = (np.array(labels, np.float32), name)
-            except ValueError:
-                raise MXNetError(
-                    f"{os.fspath(path)!r}, line {number}: expected a number, labels and a path with tabs between, "
-                    f"found {line[:80]!r}"
-                ) from None
-    return images
 
 
 class ImageIter(DataIter):
@@ -61,7 +40,7 @@ class ImageIter(DataIter):
     path_imgrec, path_imgidx : str
         A record file and its index. Without index it can only be read in order.
     path_imglist : str
-        A list file; see :func:`read_image_list`.
+        A list file; see :func:`~symbind.recordio.read_image_list`.
     path_root : str
         The folder that names in lists start from.
     shuffle : bool

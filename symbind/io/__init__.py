@@ -1,7 +1,9 @@
 """Data iterators: objects that hand a data set over batch by batch, epoch by epoch."""
 
 from .csv import CSVIter
+from .image_record import ImageRecordInt8Iter, ImageRecordIter, ImageRecordUInt8Iter
 from .iterator import DataBatch, DataDesc, DataIter, ResizeIter
+from .libsvm import LibSVMIter
 from .mnist import MNISTIter
 from .ndarray_iter import NDArrayIter
 from .prefetch import PrefetchingIter
@@ -11,6 +13,10 @@ __all__ = [
     "DataBatch",
     "DataDesc",
     "DataIter",
+    "ImageRecordInt8Iter",
+    "ImageRecordIter",
+    "ImageRecordUInt8Iter",
+    "LibSVMIter",
     "MNISTIter",
     "NDArrayIter",
     "PrefetchingIter",

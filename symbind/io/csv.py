@@ -11,14 +11,14 @@ import numpy as np
 
 from ..base import MXNetError
 from ..ndarray import array
-from .rows import RowIter
+from .rows import RoundIter
 
 __all__ = ["CSVIter"]
 
 DTYPES = ("float32", "int32", "int64")
 
 
-class CSVIter(RowIter):
+class CSVIter(RoundIter):
     """Iterates over the lines of a text file of comma-separated numbers. All parameters are given by keyword.
 
     Parameters
@@ -76,22 +76,8 @@ class CSVIter(RowIter):
                 )
             if label.shape[1:] == (1,):
                 label = label[:, 0]
-        super().__init__([(data_name, array(data, dtype=name))], [(label_name, array(label, dtype=name))], batch_size)
-        self.round_batch = round_batch
-        self._first = 0
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin a new epoch; see ``round_batch`` for where."""
-        at_last_batch = 0 < len(self._rows) <= self._position + self.batch_size
-        self._first = (self._first + len(self._rows)) % self.num_data if self.round_batch and at_last_batch else 0
-        unread = self.num_data - self._first
-        visited = math.ceil(unread / self.batch_size) * self.batch_size
-        self._begin_epoch((self._first + np.arange(visited)) % self.num_data)
-
-    def getpad(self) -> int:
-        unread = self.num_data - self._first
-        return max(0, self._position + self.batch_size - unread)
+        sources = [(data_name, array(data, dtype=name))], [(label_name, array(label, dtype=name))]
+        super().__init__(*sources, batch_size, round_batch)
 
 
 def read_csv(path: str | os.PathLike[str], shape: int | tuple[int, ...], dtype: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..base import MXNetError
 from ..ndarray import NDArray, array
 from .iterator import DataDesc, DataIter
 
-__all__ = ["RowIter", "take_rows"]
+__all__ = ["RoundIter", "RowIter", "take_rows"]
 
 
 class RowIter(DataIter):
@@ -93,6 +94,37 @@ class RowIter(DataIter):
     def _take(self, sources: Sequence[tuple[str, Any]]) -> list[NDArray]:
         rows = self.getindex().astype(np.int64)
         return [take_rows(source, rows, self._axis) for _, source in sources]
+
+
+class RoundIter(RowIter):
+    """Visits all rows in order; the last batch is filled up from the beginning and says so in ``pad``.
+
+    If ``round_batch`` is set, the next epoch starts after the rows that were borrowed so, else at the beginning.
+    """
+
+    def __init__(
+        self,
+        data: Sequence[tuple[str, Any]],
+        label: Sequence[tuple[str, Any]],
+        batch_size: int,
+        round_batch: bool,
+    ) -> None:
+        super().__init__(data, label, batch_size)
+        self.round_batch = round_batch
+        self._first = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new epoch; see ``round_batch`` for where."""
+        at_last_batch = 0 < len(self._rows) <= self._position + self.batch_size
+        self._first = (self._first + len(self._rows)) % self.num_data if self.round_batch and at_last_batch else 0
+        unread = self.num_data - self._first
+        visited = math.ceil(unread / self.batch_size) * self.batch_size
+        self._begin_epoch((self._first + np.arange(visited)) % self.num_data)
+
+    def getpad(self) -> int:
+        unread = self.num_data - self._first
+        return max(0, self._position + self.batch_size - unread)
 
 
 def take_rows(source: Any, rows: np.ndarray, axis: int = 0) -> NDArray:

@@ -39,13 +39,12 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def write_image_records(mx: Any, folder: Path) -> None:
-    """``images.rec`` and ``images.idx`` with seven pictures, ``images.lst`` and the pictures as files."""
+    """``images.rec`` and ``images.idx`` with seven pictures, and ``images.lst`` with other labels for them."""
     file = mx.recordio.MXIndexedRecordIO(str(folder / "images.idx"), str(folder / "images.rec"), "w")
     lines = []
     for i in range(7):
         data = png(picture(i, (24 + i, 32 - i, 3)))
         file.write_idx(i, mx.recordio.pack(mx.recordio.IRHeader(0, float(i), i, 0), data))
-        (folder / f"{i}.png").write_bytes(data)
         lines.append(f"{i}\t{i}\t{10 * i}\t{i}.png\n")
     file.close()
     (folder / "images.lst").write_text("".join(lines))

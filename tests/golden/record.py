@@ -53,7 +53,7 @@ from .optimizers import RUNS, follow  # noqa: E402
 from .pictures import CASES as PICTURES  # noqa: E402
 from .pictures import observe  # noqa: E402
 from .recordfiles import FOLDER as RECORD_FILES  # noqa: E402
-from .recordfiles import write_records  # noqa: E402
+from .recordfiles import ITERATORS, observe_iterator, write_records  # noqa: E402
 from .updates import UPDATES, perform  # noqa: E402
 
 FOLDER = Path(__file__).parent
@@ -183,9 +183,10 @@ def record_files() -> None:
 
 
 def record_record_files() -> None:
-    """Write record files with MXNet."""
+    """Write record files with MXNet, and iterate over their images."""
     RECORD_FILES.mkdir(exist_ok=True)
     write_records(mx, RECORD_FILES)
+    archive.write(FOLDER / "recordfiles.npz", {name: observe_iterator(mx, name) for name in ITERATORS})
 
 
 def record_pictures() -> None:
