@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from numbers import Number
 from types import TracebackType
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -210,7 +210,7 @@ class MXRecordIO:
         elif self._pid == os.getpid():  # the copy of a writer in a child process must not publish the file
             self._writing.__exit__(kind, error, trace)
 
-    def __enter__(self) -> MXRecordIO:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
