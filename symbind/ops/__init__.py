@@ -33,6 +33,7 @@ from . import (
     joining,
     linalg,
     loss,
+    lstm_cell,
     masking,
     matrix,
     multibox,

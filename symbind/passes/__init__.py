@@ -1,1 +1,1 @@
-"""Graph to graph: each pass is one pure function in one file, and none knows an operator by name."""
+"""Graph to graph: each pass is one pure function in one file. None knows an operator by name, but for patterns."""

@@ -13,7 +13,7 @@ differentiation, the gradient has the same form: rows are added up first and mul
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..graph.node import Entry, Node, execution_order
 from ..graph.registry import find
@@ -22,15 +22,15 @@ from ..ops.shapes import normalize_axis, product
 __all__ = ["select_late"]
 
 Shape = tuple[int, ...]
-Shapes = Mapping[Node, Sequence[Shape]]
+Shapes = Mapping[Node, Sequence[Any]]  # all known
 
 
 class _Selection(NamedTuple):
-    """A value that is the rows of ``table`` with the numbers ``index``."""
+    """A value that is the rows of ``table`` with the numbers ``rows``."""
 
     table: Entry
-    index: Entry
-    index_shape: Shape
+    rows: Entry
+    rows_shape: Shape
 
 
 def select_late(outputs: Sequence[Entry], infer: Callable[[Sequence[Entry]], Shapes]) -> list[Entry]:
@@ -53,23 +53,23 @@ def select_late(outputs: Sequence[Entry], infer: Callable[[Sequence[Entry]], Sha
 def _replacements(order: Sequence[Node], shapes: Shapes) -> dict[Entry, Entry]:
     """Outputs of the layers that are better done on the table, each with the selection that it becomes."""
     selections = _selections(order, shapes)
-    layers: dict[object, list[tuple[Node, _Selection]]] = {}
+    layers: dict[tuple[str, Any, tuple[Entry, ...]], list[tuple[Node, _Selection]]] = {}
     for node in order:
         data = None if node.is_variable else node.op.row_wise
         selection = None if data is None else selections.get(node.inputs[data])
-        if selection is None or shapes[node][0][:-1] != selection.index_shape:
+        if data is None or selection is None or shapes[node][0][:-1] != selection.rows_shape:
             continue
         on_table = (*node.inputs[:data], selection.table, *node.inputs[data + 1 :])
         layers.setdefault((node.op.name, node.params, on_table), []).append((node, selection))
 
     replaced: dict[Entry, Entry] = {}
-    for (_, _, inputs), uses in layers.items():  # type: ignore[misc]
+    for (_, _, inputs), uses in layers.items():
         first, selection = uses[0]
-        if shapes[selection.table.node][selection.table.index][0] >= sum(product(s.index_shape) for _, s in uses):
+        if shapes[selection.table.node][selection.table.index][0] >= sum(product(s.rows_shape) for _, s in uses):
             continue
         table = Entry(Node(first.op, f"{first.name}_table", first.attrs, inputs, first.params, first.serial - 0.5))
         for node, selection in uses:
-            taken = Node(find("take"), node.name, {"axis": "0"}, [table, selection.index], serial=node.serial)
+            taken = Node(find("take"), node.name, {"axis": "0"}, [table, selection.rows], serial=node.serial)
             replaced[Entry(node)] = Entry(taken)
     return replaced
 

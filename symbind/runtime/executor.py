@@ -16,6 +16,7 @@ from ..graph.node import Entry, Node, execution_order, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
 from ..ops.shapes import is_known, product
+from ..passes.cells import CELLS
 from ..passes.fuse import fuse
 from ..passes.gradient import Gradient, build_gradient
 from ..passes.hoist import hoistable
@@ -131,6 +132,7 @@ class Executor:
             arrays = zip((*self._arguments, *self._auxiliary), (*self.arg_arrays, *self.aux_arrays))
             given = {node: array.shape for node, array in arrays}
             self._heads = select_late(self._heads, lambda heads: infer_shapes(execution_order(heads), given))
+            self._heads = fuse(self._heads, CELLS)
         wanted = [n for n, g, r in zip(self._arguments, self.grad_arrays, self._reqs) if g is not None and r != "null"]
         self._gradient: Gradient = build_gradient(self._heads, wanted)
 

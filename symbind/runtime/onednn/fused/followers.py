@@ -137,6 +137,8 @@ _FIRST = (
     "Convolution", "Deconvolution",
     "FullyConnected", "_backward_FullyConnected_data", "_backward_FullyConnected_weight", *_SUMS,
 )  # fmt: skip
+#: The library takes 32 post-ops.
+MOST_FOLLOWERS = 32
 _FOLLOWED = {name: Followed(cast(Operator, find(name))) for name in _FIRST}
 
 
@@ -155,6 +157,8 @@ def _append(node: Node, users: Users) -> Fusion | None:
         elif before.op.name in _FOLLOWED:
             op, first, followers = _FOLLOWED[before.op.name], before.params, ()
         else:
+            continue
+        if len(followers) == MOST_FOLLOWERS:
             continue
         p = FollowedParams(first, (*followers, follower))
         fused = Node(op, f"{before.name}+{node.name}", None, [*before.inputs, *operands], p, node.serial)

@@ -5,6 +5,7 @@ from . import (
     convolution,
     elementwise,
     layer_norm,
+    lstm_cell,
     normalization,
     pooling,
     products,
