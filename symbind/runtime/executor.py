@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..ops.shapes import is_known, product
 from ..passes.cells import CELLS
 from ..passes.fuse import fuse
 from ..passes.gradient import Gradient, build_gradient
-from ..passes.hoist import hoistable
+from ..passes.hoist import hoistable, independent_parts
 from ..passes.infer import infer_dtypes, infer_shapes
 from ..passes.join_sums import join_sums
 from ..passes.layout import arrange
@@ -213,20 +214,22 @@ class Executor:
 
         order = execution_order(arranged.outputs)
         # While training, parameters change at every step: only inference is worth preparing for.
-        hoisted = hoistable(order) if modes == (False,) else []
-        steps = [n for n in order if n not in set(hoisted)]
+        hoisted = dict.fromkeys(hoistable(order) if modes == (False,) else [])
+        parts = independent_parts(list(hoisted))
+        steps = [n for n in order if n not in hoisted]
         in_forward = set(post_order(heads))
-        plan = plan_memory(
-            [n for n in steps if n in in_forward],
-            [n for n in steps if n not in in_forward],
-            stores,
-            gradient_stores,
-            num_bytes,
-            same_type,
-            lambda node: implementations[node].inplace,
-            lambda node: implementations[node].workspace,
-            hoisted,
+        memory = partial(
+            plan_memory,
+            num_bytes=num_bytes,
+            same_type=same_type,
+            inplace_of=lambda node: implementations[node].inplace,
+            workspace_of=lambda node: implementations[node].workspace,
         )
+        read = dict.fromkeys([*(entry for node in steps for entry in node.inputs), *heads])
+        prepared = [Store(entry, Kept(entry)) for entry in read if entry.node in hoisted]
+        preparation = memory([n for part in parts for n in part], [], prepared, [])
+        forward, backward = [n for n in steps if n in in_forward], [n for n in steps if n not in in_forward]
+        plan = memory(forward, backward, stores, gradient_stores, held=hoisted)
         share = next(iter(self._programs.values()), None) or (self._shared._prepare(False) if self._shared else None)
         return Program(
             plan,
@@ -239,7 +242,8 @@ class Executor:
             generator(self._device),
             modes,
             None if share is None else share.arena,
-            hoisted,
+            parts,
+            preparation,
         )
 
     def _variables(self) -> Iterator[tuple[Node, NDArray]]:

@@ -10,6 +10,7 @@ import torch
 
 from ..base import MXNetError
 from ..graph.node import Entry, Node
+from ..ops.kernels import sequence
 from ..ops.operator import Environment, Kernel
 from ..ops.shapes import product
 from ..passes.plan import InArena, Kept, Plan, Step, Store
@@ -52,7 +53,8 @@ class Program:
     """The two phases of a bound graph, each once for training and once for inference.
 
     ``forward[is_train]`` and ``backward[is_train]`` are lists of calls; operators that do the same in both modes are
-    the same call in both lists. ``modes`` limits which are built.
+    the same call in both lists. ``modes`` limits which are built. ``hoisted`` nodes, in independent parts, run before
+    that when parameters have changed, by a plan of their own, in the same arena: nothing of a run is left there then.
     """
 
     def __init__(
@@ -67,16 +69,20 @@ class Program:
         generator: torch.Generator,
         modes: Sequence[bool] = (True, False),
         share: ArenaMemory | None = None,
-        hoisted: Sequence[Node] = (),
+        hoisted: Sequence[Sequence[Node]] = (),
+        preparation: Plan | None = None,
     ) -> None:
         self.plan = plan
-        self.arena = ArenaMemory(plan.arena_bytes, device, share)
+        plans = [plan] if preparation is None else [preparation, plan]
+        self.arena = ArenaMemory(max(p.arena_bytes for p in plans), device, share)
+        self._places = {entry: place for p in plans for entry, place in p.places.items()}
+        self._workspaces = {node: offset for p in plans for node, offset in p.workspaces.items()}
         self._kept = dict(kept)
         self._shapes, self._dtypes = shapes, dtypes
         self._implementations, self._layouts = implementations, layouts
         self._arrays: dict[Entry, torch.Tensor] = {}
         self._inference = Environment(False, device, generator)
-        self._preparations = self._prepare_parameters(hoisted, Environment(modes[0], device, generator))
+        self._preparations = [] if preparation is None else self._prepare_parameters(hoisted, preparation)
         self.instructions: dict[str, dict[bool, list[Instruction]]] = {"forward": {}, "backward": {}}
         for phase, steps in (("forward", plan.forward), ("backward", plan.backward)):
             built: dict[int, Instruction | None] = {}
@@ -89,24 +95,24 @@ class Program:
         self.forward = {mode: [i.call for i in listed] for mode, listed in self.instructions["forward"].items()}
         self.backward = {mode: [i.call for i in listed] for mode, listed in self.instructions["backward"].items()}
 
-    def _prepare_parameters(self, hoisted: Sequence[Node], env: Environment) -> list[_Preparation]:
-        """Arrays and calls for the nodes that run only when a variable has changed."""
-        preparations = []
-        variables: dict[Node, set[Node]] = {}
-        for node in hoisted:
-            for i in range(node.num_outputs):
-                entry = Entry(node, i)
-                layout = self._layouts.get(entry)
-                dtype, shape = self._dtypes[node][i], self._shapes[node][i]
-                flat = product(shape) if layout is None else layout.nbytes // dtype.itemsize
-                array = torch.zeros(flat, dtype=dtype, device=env.device)
-                self._kept[Kept(entry)] = array
-                self._arrays[entry] = array.view(shape) if layout is None else array
-            variables[node] = set().union(*({s} if s.is_variable else variables[s] for s, _ in node.inputs))
-            instruction = self._instruction(node, env)
-            if instruction is not None:
-                preparations.append(_Preparation(instruction.call, [self._kept[Kept(v)] for v in variables[node]]))
-        return preparations
+    def _prepare_parameters(self, hoisted: Sequence[Sequence[Node]], plan: Plan) -> list[_Preparation]:
+        """Arrays for what the program reads of the hoisted nodes, and calls that run them if a variable has changed."""
+        env = self._inference
+        for entry in {place.key for place in plan.places.values() if isinstance(place, Kept)}:
+            if isinstance(entry, Entry):
+                self._kept[Kept(entry)] = torch.zeros(
+                    self._size(entry), dtype=self._dtypes[entry.node][entry.index], device=env.device
+                )
+        steps: dict[Node, list[Step]] = {}
+        for step in plan.forward:
+            steps.setdefault(step if isinstance(step, Node) else step.entry.node, []).append(step)
+        result = []
+        for part in hoisted:
+            instructions = [self._instruction(step, env) for node in part for step in steps[node]]
+            variables = {source for node in part for source, _ in node.inputs if source.is_variable}
+            calls = [i.call for i in instructions if i is not None]
+            result.append(_Preparation(sequence(calls), [self._kept[Kept(v)] for v in variables]))
+        return result
 
     def refresh(self) -> None:
         """Prepare again what comes from variables that were written to since the last time."""
@@ -125,9 +131,7 @@ class Program:
         """
         found = self._arrays.get(entry)
         if found is None:
-            layout = self._layouts.get(entry)
-            dtype = self._dtypes[entry.node][entry.index]
-            found = self._plain(entry) if layout is None else self._view(entry, (-(-layout.nbytes // dtype.itemsize),))
+            found = self._view(entry, (self._size(entry),)) if entry in self._layouts else self._plain(entry)
             self._arrays[entry] = found
         return found
 
@@ -136,12 +140,19 @@ class Program:
         arrays = [self.array(Entry(node, i)) for i in range(node.num_outputs)]
         return sum(a.numel() * a.element_size() for a in arrays)
 
+    def _size(self, entry: Entry) -> int:
+        """How many elements of its type the value takes, padding of its layout included."""
+        layout = self._layouts.get(entry)
+        if layout is None:
+            return product(self._shapes[entry.node][entry.index])
+        return -(-layout.nbytes // self._dtypes[entry.node][entry.index].itemsize)
+
     def _plain(self, entry: Entry) -> torch.Tensor:
         """The memory of ``entry`` seen in its plain shape, whatever its layout."""
         return self._view(entry, self._shapes[entry.node][entry.index])
 
     def _view(self, entry: Entry, shape: Shape) -> torch.Tensor:
-        place = Kept(entry.node) if entry.node.is_variable else self.plan.places[entry]
+        place = Kept(entry.node) if entry.node.is_variable else self._places[entry]
         if isinstance(place, InArena):
             return self.arena.view(place.offset, shape, self._dtypes[entry.node][entry.index])
         return self._kept[place].view(shape)
@@ -185,8 +196,8 @@ class Program:
         outputs = [self.array(Entry(step, i)) for i in range(step.num_outputs)]
         implementation = self._implementations[step]
         workspace = None
-        if step in self.plan.workspaces:
-            workspace = self.arena.view(self.plan.workspaces[step], (implementation.workspace,), torch.uint8)
+        if step in self._workspaces:
+            workspace = self.arena.view(self._workspaces[step], (implementation.workspace,), torch.uint8)
         try:
             call = implementation.kernel(inputs, outputs, workspace, env)  # type: ignore[assignment]
         except (NotImplementedError, RuntimeError) as error:

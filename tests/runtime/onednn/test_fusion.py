@@ -248,6 +248,21 @@ def test_parameters_that_change_between_runs_are_folded_anew():
         assert not np.allclose(before, pair.fast.outputs[0].asnumpy(), rtol=1e-4)
 
 
+def test_folded_weights_are_kept_once_in_the_layout_that_is_read():
+    pair = Pair(relu(norm(conv(mx.sym.var("data"), 16, name="conv"))))
+    weights = pair.fast.arg_dict["conv_weight"].size * 4
+    assert weights < pair.fast.memory_plan().prepared < 1.1 * weights + pair.fast.arg_dict["data"].size * 4
+
+
+def test_one_of_several_parameters_changes():
+    """What was folded before shares its memory with what runs: none of it may be taken for still there."""
+    pair = Pair(residual_net())
+    pair.check()
+    for name in [name for name in pair.fast.arg_dict if name.endswith("beta")]:
+        pair.set(name, np.full(pair.fast.arg_dict[name].shape, 0.3))
+        pair.check()
+
+
 def test_fixed_gamma_is_set_to_one_and_folding_settles():
     pair = Pair(norm(conv(mx.sym.var("data"), 8), fix_gamma=True, name="bn"))
     pair.check()
