@@ -11,6 +11,7 @@ from . import (
     image,
     initializer,
     io,
+    kvstore,
     lr_scheduler,
     metric,
     model,
@@ -37,6 +38,7 @@ from .symbol.inspection import apply, arguments, children, internals, outputs
 img = image
 name = naming
 init = initializer
+kv = kvstore
 mod = module
 mon = monitor
 nd = ndarray
