@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from functools import cache
 import torch
 
 from .engine import Engine
+from .onednn.library import available, load, unavailable_reason
 from .torch_engine import TorchEngine
 
 __all__ = ["engine_for", "use_engine"]
@@ -41,26 +43,31 @@ def use_engine(name: str) -> Iterator[None]:
 
 
 def engine_for(device: torch.device) -> Engine:
-    """The engine for ``device``: the one chosen by :func:`use_engine` or ``SYMBIND_ENGINE``, else the fastest."""
+    """The engine for ``device``: the one chosen by :func:`use_engine` or ``SYMBIND_ENGINE``, else the fastest.
+
+    Raises Unavailable, which says why, if oneDNN is chosen for the CPU and is not there.
+    """
     name = _chosen.name or os.environ.get("SYMBIND_ENGINE")
     if name:
         _check(name)
     if name == "torch" or device.type != "cpu":
         return _TORCH
-    return _onednn() or _TORCH
+    engine = _onednn()
+    if engine is None and name == "onednn":
+        load()
+    return engine or _TORCH
 
 
 @cache
 def _onednn() -> Engine | None:
-    """oneDNN's engine, where there is the library; that there is none is said once, where one could be."""
-    from .onednn import library
-
-    if library.available():
+    """oneDNN's engine, where there is the library. The log says once that it is missing, loudly if it was to be had."""
+    if available():
         from .onednn.graph_engine import OneDnnEngine
 
         return OneDnnEngine()
-    if platform.machine() in ("x86_64", "AMD64"):
-        logging.getLogger(__name__).info("Running on torch's kernels: %s", library.unavailable_reason())
+    is_published = sys.platform == "linux" and platform.machine() == "x86_64"
+    level = logging.WARNING if is_published else logging.INFO
+    logging.getLogger(__name__).log(level, "Running on torch's kernels, which are slower: %s", unavailable_reason())
     return None
 
 

@@ -429,6 +429,8 @@ def test_without_the_library_torch_runs_everything_and_the_log_says_so_once(monk
         with caplog.at_level(logging.INFO):
             for _ in range(2):
                 assert engines.engine_for(torch.device("cpu")).name == "torch"
+        with use_engine("onednn"), pytest.raises(mx.MXNetError, match="oneDNN is not here"):
+            data().simple_bind(mx.cpu(), data=(1,))
     finally:
         engines._onednn.cache_clear()
     assert [record.getMessage().count("oneDNN is not here") for record in caplog.records] == [1]
