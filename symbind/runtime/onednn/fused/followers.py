@@ -149,7 +149,7 @@ def _append(node: Node, users: Users) -> Fusion | None:
     for position, entry in enumerate(node.inputs):
         before = entry.node
         # The other operand of a sum must not be what is fused; and who has another user cannot be.
-        if before.is_variable or set(users(entry)) != {node} or node.inputs.count(entry) > 1:
+        if before.is_variable or len(users(entry)) > 1 or node.inputs.count(entry) > 1:
             continue
         operands = [*node.inputs[:position], *node.inputs[position + 1 :]]
         if isinstance(before.op, Followed):
