@@ -25,6 +25,7 @@ from ..passes.infer import infer_dtypes, infer_shapes
 from ..passes.join_sums import join_sums
 from ..passes.layout import arrange
 from ..passes.plan import Kept, Store, plan_memory
+from ..passes.recompute import recompute
 from ..passes.select_late import select_late
 from ..passes.simplify import simplify
 from .engine import Value
@@ -185,6 +186,13 @@ class Executor:
             results = join_sums(simplify(results), lambda entries: self._infer(entries)[0])
             results = fuse(results, self._engine.patterns(training))
         shapes, dtypes = self._infer(results)
+        if self._monitor is None and of:
+            count = len(self._symbol.entries)
+            heads, values = results[:count], results[count:]
+            again = recompute(heads, values, lambda e: product(shapes[e.node][e.index]) * dtypes[e.node][e.index].itemsize)
+            if again != values:
+                results = [*heads, *again]
+                shapes, dtypes = self._infer(results)
         arranged = arrange(results, self._engine, shapes, dtypes, Value, TorchImplementation, training=bool(of))
         count = len(self._symbol.entries)
         heads, gradients = arranged.outputs[:count], dict(zip(of, arranged.outputs[count:]))
@@ -523,6 +531,11 @@ class Executor:
 def require_complete(order: Sequence[Node], shapes: Mapping[Node, Any], dtypes: Mapping[Node, Any]) -> None:
     """MXNetError naming a value whose shape or type inference could not decide."""
     for node in order:
+        if node.op is not None and node.op.measured:
+            raise MXNetError(
+                f"The shape of {node.output_name(0)} follows from the numbers in the inputs of {node.op.name}, which "
+                "therefore runs on arrays only, in no network that is bound"
+            )
         for i in range(node.num_outputs):
             if not is_known(shapes[node][i]):
                 raise MXNetError(f"Cannot decide the shape of {node.output_name(i)}: known is {shapes[node][i]}")
