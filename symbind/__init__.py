@@ -4,6 +4,7 @@
 """
 
 from . import (
+    autograd,
     base,
     callback,
     context,

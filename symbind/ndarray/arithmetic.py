@@ -18,9 +18,23 @@ from ..dtype import name_of
 from ..ops.elementwise import PAIR_FUNCTIONS
 from .memory import overlap, same_memory
 
-__all__ = ["Number", "cast_number", "combine", "is_number"]
+__all__ = ["Number", "cast_number", "combine", "is_number", "scalar_operator"]
 
 Number = int | float | np.generic
+
+# How the operators of an array and a number are called where it is not ``_<function>_scalar``.
+SCALAR_NAMES = {"add": "plus", "sub": "minus"}
+# What a function is called when its operands change places.
+MIRRORED = {
+    "sub": "rminus", "div": "rdiv", "mod": "rmod", "power": "rpower", "greater": "lesser", "lesser": "greater",
+    "greater_equal": "lesser_equal", "lesser_equal": "greater_equal",
+}  # fmt: skip
+
+
+def scalar_operator(function: str, reverse: bool = False) -> str:
+    """The operator that computes a pair function of an array and a number, or of a number and an array."""
+    name = MIRRORED.get(function) if reverse else None
+    return f"_{name or SCALAR_NAMES.get(function, function)}_scalar"
 
 
 def is_number(value: Any) -> TypeGuard[Number]:

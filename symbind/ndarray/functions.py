@@ -21,8 +21,9 @@ from ..ops.shapes import is_known, merge
 from ..ops.signature import FLUENT, bind_arguments, describe, fill_namespaces
 from .memory import overlap, same_memory
 from .ndarray import NDArray
+from .recording import mode, record, refuse_update
 
-__all__ = ["install", "invoke", "run"]
+__all__ = ["compute", "install", "invoke", "run"]
 
 Result = NDArray | list[NDArray]
 # What every function takes beside inputs and parameters.
@@ -66,8 +67,9 @@ def run(
             outputs.append(target.tensor)
         else:
             outputs.append(torch.empty(shape, dtype=dtype, device=device))
-    environment = Environment(is_train=False, device=device, generator=generator(device))
-    operator.kernel(params, inputs, outputs, environment)()
+    environment = Environment(is_train=mode.training, device=device, generator=generator(device))
+    kernel = operator.kernel(params, inputs, outputs, environment)
+    kernel()
 
     results = []
     for tensor, target in zip(outputs, targets):
@@ -78,7 +80,18 @@ def run(
                 target.tensor.copy_(tensor)
             results.append(target)
     visible = results[: operator.num_visible_outputs(params)]
+    record(operator, params, attrs, arrays, outputs, visible, kernel)
     return visible[0] if len(visible) == 1 else visible
+
+
+def compute(
+    operator: Operator, params: Params, inputs: Sequence[torch.Tensor], device: torch.device, is_train: bool
+) -> list[torch.Tensor]:
+    """All outputs of ``operator``, hidden ones included, on tensors: what :func:`run` is beneath its manners."""
+    shapes, dtypes = _infer(operator, params, inputs, [None] * operator.num_outputs(params))
+    outputs = [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in zip(shapes, dtypes)]
+    operator.kernel(params, inputs, outputs, Environment(is_train, device, generator(device)))()
+    return outputs
 
 
 @lru_cache(maxsize=4096)
@@ -115,6 +128,8 @@ def _targets(operator: Operator, params: Params, out: Any) -> list[NDArray | Non
         raise TypeError(f"out of {operator.name} must be an NDArray or a list of them, not {out!r}")
     if len(listed) not in (visible, total):
         raise MXNetError(f"Operator {operator.name} has {visible} outputs, but out holds {len(listed)} arrays")
+    for array in listed:
+        refuse_update(array)
     return [*listed, *[None] * (total - len(listed))]
 
 

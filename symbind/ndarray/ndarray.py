@@ -15,10 +15,12 @@ from ..base import MXNetError
 from ..context import Context
 from ..dtype import as_numpy, as_torch, name_of
 from ..graph import registry
+from ..graph.node import Entry
 from ..ops.shapes import product
-from .arithmetic import Number, combine, is_number
+from .arithmetic import Number, combine, is_number, scalar_operator
 from .conversion import as_tensor
 from .indexing import fill, read, write
+from .recording import is_recorded, leaves, make_leaf, mode, record_named, refuse_update
 
 __all__ = ["NDArray"]
 
@@ -40,7 +42,7 @@ class NDArray:
     Raises ValueError if the tensor is not contiguous, MXNetError if arrays cannot have its element type.
     """
 
-    __slots__ = ("__weakref__", "_grad", "_grad_req", "context", "tensor")
+    __slots__ = ("__weakref__", "_entry", "context", "tensor")
 
     # NumPy leaves operators with one NumPy operand to this class.
     __array_priority__ = 1000.0
@@ -55,8 +57,8 @@ class NDArray:
             device = tensor.device
             ctx = Context("gpu", device.index or 0) if device.type == "cuda" else Context("cpu", 0)
         self.context = ctx
-        self._grad: NDArray | None = None
-        self._grad_req = "null"
+        # The value that the array is in a recorded graph.
+        self._entry: Entry | None = None
 
     # ---- what it is --------------------------------------------------------------------------------------------
 
@@ -92,7 +94,9 @@ class NDArray:
     def T(self) -> NDArray:
         """A copy with the axes reversed."""
         reversed_axes = self.tensor.permute(*reversed(range(self.ndim)))
-        return NDArray(reversed_axes.clone(memory_format=torch.contiguous_format), self.context)
+        result = NDArray(reversed_axes.clone(memory_format=torch.contiguous_format), self.context)
+        record_named("transpose", [self], result)
+        return result
 
     def __repr__(self) -> str:
         return f"\n{self.asnumpy()}\n<NDArray {'x'.join(map(str, self.shape))} @{self.context}>"
@@ -131,7 +135,7 @@ class NDArray:
 
     def copy(self) -> NDArray:
         """A copy on the same context."""
-        return NDArray(self.tensor.clone(), self.context)
+        return self.copyto(self.context)
 
     __copy__ = copy
 
@@ -144,7 +148,9 @@ class NDArray:
         Returns the array that was written. MXNetError if the shapes differ, TypeError for any other ``other``.
         """
         if isinstance(other, Context):
-            return NDArray(self.tensor.to(other.device, copy=True), other)
+            result = NDArray(self.tensor.to(other.device, copy=True), other)
+            record_named("_copy", [self], result)
+            return result
         if not isinstance(other, NDArray):
             raise TypeError(f"copyto does not support type {type(other)}")
         if other is self:
@@ -152,7 +158,9 @@ class NDArray:
         elif other.shape != self.shape:
             raise MXNetError(f"copyto: an array of shape {self.shape} does not fit one of shape {other.shape}")
         else:
+            refuse_update(other)
             other.tensor.copy_(self.tensor)
+            record_named("Cast", [self], other, dtype=name_of(other.tensor.dtype))
         return other
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
@@ -160,7 +168,9 @@ class NDArray:
         wanted = as_torch(dtype)
         if wanted == self.tensor.dtype and not copy:
             return self
-        return NDArray(self.tensor.to(wanted, copy=True), self.context)
+        result = NDArray(self.tensor.to(wanted, copy=True), self.context)
+        record_named("Cast", [self], result, dtype=name_of(wanted))
+        return result
 
     def as_in_context(self, context: Context) -> NDArray:
         """The array itself if it is on ``context``, otherwise a copy there."""
@@ -193,16 +203,25 @@ class NDArray:
             raise ValueError("Shape must be provided.")
         if product(wanted) != self.size or min(wanted) <= 0:
             wanted = _decode_shape(self.shape, wanted, reverse)
-        return NDArray(self.tensor.view(wanted), self.context)
+        result = NDArray(self.tensor.view(wanted), self.context)
+        record_named("Reshape", [self], result, shape=wanted)
+        return result
 
     # ---- parts -------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> NDArray:
         """A part of the array, by NumPy's rules; see :mod:`symbind.ndarray.indexing`."""
-        return NDArray(read(self.tensor, key), self.context)
+        result = NDArray(read(self.tensor, key), self.context)
+        if mode.recording and is_recorded(self):
+            # Whatever the key is, the part is these elements of the whole.
+            positions = torch.arange(self.size, device=self.tensor.device).view(self.shape)
+            taken = NDArray(read(positions, key), self.context)
+            record_named("take", [self.reshape(-1), taken], result, axis=0, mode="clip")
+        return result
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write a number, or anything that makes an array and broadcasts to the part, into a part of the array."""
+        refuse_update(self)
         if isinstance(value, NDArray):
             write(self.tensor, key, value.tensor)
         elif is_number(value):
@@ -217,18 +236,28 @@ class NDArray:
     @property
     def grad(self) -> NDArray | None:
         """The gradient buffer that :meth:`attach_grad` made, or None."""
-        return self._grad
+        leaf = None if self._entry is None else leaves.get(self._entry.node)
+        return None if leaf is None else leaf.gradient
 
-    def attach_grad(self, grad_req: str = "write") -> None:
-        """Make a gradient buffer of zeros; ``grad_req`` says whether gradients overwrite it or add to it."""
+    def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
+        """Make a gradient buffer of zeros, which :meth:`backward` of what is computed from here on fills.
+
+        ``grad_req`` says whether gradients overwrite it (``'write'``), add to it, or stay away (``'null'``). If the
+        array was computed from others, gradients end here. Every buffer is dense, whatever ``stype``.
+        """
         if grad_req not in GRAD_REQS:
             raise ValueError(f"grad_req must be one of {GRAD_REQS}, not {grad_req!r}")
-        self._grad = NDArray(torch.zeros_like(self.tensor), self.context)
-        self._grad_req = grad_req
+        make_leaf(self, NDArray(torch.zeros_like(self.tensor), self.context), grad_req)
 
     def detach(self) -> NDArray:
-        """The same memory without a gradient."""
+        """The same memory as a constant: no gradient goes through it."""
         return NDArray(self.tensor, self.context)
+
+    def backward(self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True) -> None:
+        """Compute the gradients of this array; see :func:`symbind.autograd.backward`."""
+        from ..autograd import backward  # autograd is a room above arrays
+
+        backward([self], [out_grad], retain_graph, train_mode)
 
     # ---- to and from other libraries ---------------------------------------------------------------------------
 
@@ -260,9 +289,24 @@ class NDArray:
             operand = other
         else:
             raise TypeError(f"type {type(other)} not supported: an operand must be an NDArray or a number")
+        if out is not None:
+            refuse_update(self)
+            if mode.recording and isinstance(other, NDArray) and is_recorded(other):
+                # What the array held before is an operand, of which the gradient may need the numbers.
+                result = self.copy()._combined(function, other, reverse)
+                self.tensor.copy_(result.tensor)
+                self._entry = result._entry
+                return self
         left, right = (operand, self.tensor) if reverse else (self.tensor, operand)
-        result = combine(function, left, right, out)
-        return self if out is not None else NDArray(result, self.context)
+        combined = combine(function, left, right, out)
+        if out is not None:
+            return self
+        result = NDArray(combined, self.context)
+        if isinstance(other, NDArray):
+            record_named(f"broadcast_{function}", [other, self] if reverse else [self, other], result)
+        else:
+            record_named(scalar_operator(function, reverse), [self], result, scalar=float(other))
+        return result
 
     def __add__(self, other: Any) -> NDArray:
         return self._combined("add", other)
@@ -317,7 +361,9 @@ class NDArray:
         return self._combined("mul", -1)
 
     def __abs__(self) -> NDArray:
-        return NDArray(self.tensor.abs(), self.context)
+        result = NDArray(self.tensor.abs(), self.context)
+        record_named("abs", [self], result)
+        return result
 
     def __eq__(self, other: object) -> NDArray:  # type: ignore[override]
         return self._combined("equal", other)
