@@ -15,7 +15,8 @@ from ..graph.symbol import Symbol
 from ..ndarray import NDArray
 from ..ops.shapes import is_known, product
 from ..passes.infer import infer_dtypes, infer_shapes
-from .executor import Executor, require_complete
+from .compile import require_complete
+from .executor import Executor
 
 __all__ = ["bind", "simple_bind"]
 

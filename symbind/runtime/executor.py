@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 
 from ..base import MXNetError
 from ..context import Context
-from ..generators import generator
 from ..graph.node import Entry, Node, execution_order, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
@@ -20,21 +18,14 @@ from ..ops.shapes import is_known, product
 from ..passes.cells import CELLS
 from ..passes.fuse import fuse
 from ..passes.gradient import Gradient, build_gradient
-from ..passes.hoist import hoistable, independent_parts
 from ..passes.infer import infer_dtypes, infer_shapes
-from ..passes.join_sums import join_sums
-from ..passes.layout import arrange
-from ..passes.plan import Kept, Store, plan_memory
-from ..passes.recompute import recompute
 from ..passes.select_late import select_late
-from ..passes.simplify import simplify
-from .engine import Value
+from .compile import Bound, GradientTarget, compile_program, require_complete
 from .engines import engine_for
 from .program import Program
 from .report import PlanReport, report
-from .torch_engine import TorchImplementation
 
-__all__ = ["Executor", "MemoryPlan", "require_complete"]
+__all__ = ["Executor", "MemoryPlan"]
 
 Shape = tuple[int, ...]
 
@@ -178,99 +169,31 @@ class Executor:
         return program
 
     def _build(self, modes: Sequence[bool]) -> Program:
-        """Rewrite the graph unless there is a monitor, choose kernels, plan memory, and make the program."""
-        of = self._gradient.of
-        results = [*self._heads, *of.values()]
-        if self._monitor is None:
-            training = bool(of) or modes == (True,)
-            results = join_sums(simplify(results), lambda entries: self._infer(entries)[0])
-            results = fuse(results, self._engine.patterns(training))
-        shapes, dtypes = self._infer(results)
-        if self._monitor is None and of:
-            count = len(self._symbol.entries)
-            heads, values = results[:count], results[count:]
-            again = recompute(heads, values, lambda e: product(shapes[e.node][e.index]) * dtypes[e.node][e.index].itemsize)
-            if again != values:
-                results = [*heads, *again]
-                shapes, dtypes = self._infer(results)
-        arranged = arrange(results, self._engine, shapes, dtypes, Value, TorchImplementation, training=bool(of))
-        count = len(self._symbol.entries)
-        heads, gradients = arranged.outputs[:count], dict(zip(of, arranged.outputs[count:]))
-        self._arranged_heads = heads
-
-        arrays = {Kept(node): array for node, array in self._variables()}
-        stores = []
-        for i, (entry, output) in enumerate(zip(heads, self.outputs)):
-            arrays[Kept(("output", i))] = output
-            stores.append(Store(entry, Kept(("output", i))))
-        gradient_stores = []
-        for node, grad, req in zip(self._arguments, self.grad_arrays, self._reqs):
-            if node in gradients and grad is not None:
-                arrays[Kept(("gradient", node))] = grad
-                gradient_stores.append(Store(gradients[node], Kept(("gradient", node)), req == "add"))
-
-        layouts, implementations = arranged.layouts, arranged.implementations
-
-        def num_bytes(entry: Entry) -> int:
-            layout = layouts.get(entry)
-            if layout is not None:
-                return layout.nbytes
-            return product(shapes[entry.node][entry.index]) * dtypes[entry.node][entry.index].itemsize
-
-        def same_type(a: Entry, b: Entry) -> bool:
-            return dtypes[a.node][a.index] == dtypes[b.node][b.index] and layouts.get(a) == layouts.get(b)
-
-        order = execution_order(arranged.outputs)
-        # While training, parameters change at every step: only inference is worth preparing for.
-        hoisted = dict.fromkeys(hoistable(order) if modes == (False,) else [])
-        parts = independent_parts(list(hoisted))
-        steps = [n for n in order if n not in hoisted]
-        in_forward = set(post_order(heads))
-        memory = partial(
-            plan_memory,
-            num_bytes=num_bytes,
-            same_type=same_type,
-            inplace_of=lambda node: implementations[node].inplace,
-            workspace_of=lambda node: implementations[node].workspace,
-        )
-        read = dict.fromkeys([*(entry for node in steps for entry in node.inputs), *heads])
-        prepared = [Store(entry, Kept(entry)) for entry in read if entry.node in hoisted]
-        preparation = memory([n for part in parts for n in part], [], prepared, [])
-        forward, backward = [n for n in steps if n in in_forward], [n for n in steps if n not in in_forward]
-        plan = memory(forward, backward, stores, gradient_stores, held=hoisted)
+        """The program for some modes, from the graph as :meth:`_differentiate` left it."""
+        targets = [
+            GradientTarget(node, grad, request == "add")
+            for node, grad, request in zip(self._arguments, self.grad_arrays, self._reqs)
+            if node in self._gradient.of and grad is not None
+        ]
+        variables: list[tuple[Node, NDArray]] = [
+            *zip(self._arguments, self.arg_arrays),
+            *zip(self._auxiliary, self.aux_arrays),
+            *(
+                (entry.node, array)
+                for entry, array in zip(self._gradient.head_gradients, self._head_gradients)
+                if entry is not None and array is not None
+            ),
+        ]
         share = next(iter(self._programs.values()), None) or (self._shared._prepare(False) if self._shared else None)
-        return Program(
-            plan,
-            {kept: array.tensor for kept, array in arrays.items()},
-            shapes,
-            dtypes,
-            implementations,
-            layouts,
+        program, self._arranged_heads = compile_program(
+            Bound(self._heads, self._gradient.of, variables, self.outputs, targets),
+            self._engine,
             self._device,
-            generator(self._device),
             modes,
-            None if share is None else share.arena,
-            parts,
-            preparation,
+            rewrite=self._monitor is None,
+            share=None if share is None else share.arena,
         )
-
-    def _variables(self) -> Iterator[tuple[Node, NDArray]]:
-        """Every variable of the program with its array: arguments, auxiliary states, head gradients."""
-        yield from zip(self._arguments, self.arg_arrays)
-        yield from zip(self._auxiliary, self.aux_arrays)
-        for entry, array in zip(self._gradient.head_gradients, self._head_gradients):
-            if entry is not None and array is not None:
-                yield entry.node, array
-
-    def _infer(self, results: Sequence[Entry]) -> tuple[dict[Node, Any], dict[Node, Any]]:
-        """Shapes and types of the whole graph, gradients included; all are known."""
-        order = execution_order(results)
-        reached = set(order)
-        given = [(node, array) for node, array in self._variables() if node in reached]
-        shapes = infer_shapes(order, {node: array.shape for node, array in given})
-        dtypes = infer_dtypes(order, {node: array.tensor.dtype for node, array in given})
-        require_complete(order, shapes, dtypes)
-        return shapes, dtypes
+        return program
 
     # ---- running ----------------------------------------------------------------------------------------------
 
@@ -526,18 +449,3 @@ class Executor:
         grads = [resized(n, a, f"gradient of arg: {n.name}") for n, a in zip(self._arguments, self.grad_arrays)]
         auxes = [resized(n, a, f"aux: {n.name}") for n, a in zip(self._auxiliary, self.aux_arrays)]
         return Executor(self._symbol, self._ctx, args, grads, self._reqs, auxes, shared=self)  # type: ignore[arg-type]
-
-
-def require_complete(order: Sequence[Node], shapes: Mapping[Node, Any], dtypes: Mapping[Node, Any]) -> None:
-    """MXNetError naming a value whose shape or type inference could not decide."""
-    for node in order:
-        if node.op is not None and node.op.measured:
-            raise MXNetError(
-                f"The shape of {node.output_name(0)} follows from the numbers in the inputs of {node.op.name}, which "
-                "therefore runs on arrays only, in no network that is bound"
-            )
-        for i in range(node.num_outputs):
-            if not is_known(shapes[node][i]):
-                raise MXNetError(f"Cannot decide the shape of {node.output_name(i)}: known is {shapes[node][i]}")
-            if dtypes[node][i] is None:
-                raise MXNetError(f"Cannot decide the type of {node.output_name(i)}")

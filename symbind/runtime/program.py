@@ -92,8 +92,20 @@ class Program:
                     if i not in built or (isinstance(step, Node) and step.op.mode_dependent):
                         built[i] = self._instruction(step, env)
                 self.instructions[phase][mode] = [x for x in built.values() if x is not None]
-        self.forward = {mode: [i.call for i in listed] for mode, listed in self.instructions["forward"].items()}
-        self.backward = {mode: [i.call for i in listed] for mode, listed in self.instructions["backward"].items()}
+        self.forward = {mode: self._calls(listed) for mode, listed in self.instructions["forward"].items()}
+        self.backward = {mode: self._calls(listed) for mode, listed in self.instructions["backward"].items()}
+
+    def _calls(self, instructions: Sequence[Instruction]) -> list[Kernel]:
+        """What is called in a run.
+
+        Kernels that are not torch's write to the caller's arrays without torch noticing. It is told in the end: another
+        program may go by its counts, see :class:`_Preparation`.
+        """
+        steps = [i.step for i in instructions if isinstance(i.step, Node)]
+        entries = [Entry(node, i) for node in steps for i in range(node.num_outputs)]
+        written = [self.array(entry) for entry in entries if isinstance(self.plan.places[entry], Kept)]
+        calls = [instruction.call for instruction in instructions]
+        return [*calls, partial(torch.autograd.graph.increment_version, written)] if written else calls
 
     def _prepare_parameters(self, hoisted: Sequence[Sequence[Node]], plan: Plan) -> list[_Preparation]:
         """Arrays for what the program reads of the hoisted nodes, and calls that run them if a variable has changed."""

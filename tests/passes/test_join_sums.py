@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import symbind as mx
-from symbind.runtime import executor as module
+from symbind.runtime import compile as module
 from symbind.runtime.engines import use_engine
 
 STEPS, ROWS, WIDTH = 5, 2, 8
