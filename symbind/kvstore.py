@@ -59,6 +59,10 @@ class KVStoreBase:
         """Push ``value``, then pull into ``out``, or into ``value`` itself if there is none."""
         raise NotImplementedError
 
+    def assign(self, key: Any, value: Any) -> None:
+        """Hold a copy of ``value`` in place of what is held; no updater is asked."""
+        raise NotImplementedError
+
     def set_optimizer(self, optimizer: opt.Optimizer) -> None:
         """Have ``optimizer`` update what the store holds with what is pushed."""
         raise NotImplementedError
@@ -103,12 +107,16 @@ class KVStore(KVStoreBase):
 
     def init(self, key: Any, value: Any) -> None:
         """Hold a copy of ``value`` under a key, which must be new."""
-        pairs = _pairs(key, value)
-        for name, arrays in pairs:
+        for name, arrays in _pairs(key, value):
             self._check_kind(name)
             if name in self._held:
                 raise MXNetError(f"duplicate init of key {name}. Please double check if you already called init for it")
             self._held[name] = arrays[0].copy()
+
+    def assign(self, key: Any, value: Any) -> None:
+        """Hold a copy of ``value`` in place of what is held; no updater is asked."""
+        for name, arrays in _pairs(key, value):
+            self._find(name).tensor.copy_(arrays[0].tensor)
 
     def push(self, key: Any, value: Any, priority: int = 0) -> None:
         """Sum the arrays of each value; the sum replaces what is held, or is given to the updater."""

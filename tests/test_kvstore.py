@@ -64,6 +64,14 @@ def test_an_updater() -> None:
     assert held(kv) == [6, 6]
 
 
+def test_values_are_assigned_past_the_updater() -> None:
+    kv = store()
+    kv._set_updater(lambda key, pushed, stored: None)
+    kv.assign(3, mx.nd.full((2,), 7))
+    kv.push(3, mx.nd.ones((2,)))
+    assert held(kv) == [7, 7]
+
+
 def test_an_optimizer_and_its_states(tmp_path: Path) -> None:
     stores = [store(1.0), store(1.0)]
     for kv in stores:

@@ -1,4 +1,4 @@
-"""Module: one symbol, one executor, one optimizer."""
+"""Module: one symbol, one optimizer, and an executor on each of its contexts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from .. import kvstore as kv
 from .. import optimizer as opt
 from ..base import MXNetError, atomic_write
 from ..checkpoint import load_checkpoint, save_checkpoint
@@ -19,8 +18,12 @@ from ..io import DataDesc
 from ..ndarray import NDArray
 from ..runtime.executor import Executor
 from .base_module import BaseModule, check_input_names
+from .executor_group import DataParallelExecutorGroup
 
 __all__ = ["Module"]
+
+# Parameters larger than this are not updated in a store that is local to all devices, but on each of them.
+_LARGEST_IN_STORE = 16 * 2**20
 
 
 class Module(BaseModule):
@@ -31,7 +34,8 @@ class Module(BaseModule):
     symbol : the network.
     data_names, label_names : which arguments are fed by batches. An unknown data name is a ValueError, an unknown
         label name a warning (a network for prediction may have no label).
-    context : where it runs.
+    context : where it runs. On several contexts each has a part of every batch, and gradients are summed.
+    work_load_list : how much of a batch each context has, as numbers to be compared; default the same.
     fixed_param_names : parameters that training leaves as they are.
     state_names : arguments that are neither data nor parameters; :meth:`set_states` sets them.
     """
@@ -51,10 +55,13 @@ class Module(BaseModule):
     ) -> None:
         super().__init__(logger)
         contexts: list[Context] = [context or cpu()] if isinstance(context, Context | None) else list(context)
-        if len(contexts) != 1:
-            raise MXNetError(f"A module runs on one context; {len(contexts)} were given: {contexts}")
-        self._context = contexts[0]
-        self._group2ctx = group2ctxs[0] if isinstance(group2ctxs, (list, tuple)) and group2ctxs else group2ctxs
+        workload = list(work_load_list or [1] * len(contexts))
+        if len(workload) != len(contexts):
+            raise AssertionError(f"work_load_list has {len(workload)} entries for {len(contexts)} contexts")
+        self._contexts, self._workload = contexts, workload
+        self._group2ctxs = list(group2ctxs) if isinstance(group2ctxs, (list, tuple)) else [group2ctxs] * len(contexts)
+        if compression_params:
+            raise MXNetError("Gradients are not compressed: all contexts of a module are in one process")
         self._symbol: Symbol = symbol
         self._data_names = list(data_names or ())
         self._label_names = list(label_names or ())
@@ -69,10 +76,12 @@ class Module(BaseModule):
         self._aux_names = symbol.list_auxiliary_states()
         self._data_shapes: list[DataDesc] = []
         self._label_shapes: list[DataDesc] | None = None
-        self._executor: Executor | None = None
+        self._group: DataParallelExecutorGroup | None = None
         self._grad_req: dict[str, str] = {}
         self._optimizer: opt.Optimizer | None = None
         self._updater: Any = None
+        self._kvstore: Any = None
+        self._update_on_kvstore = False
         self._preloaded_states: str | None = None
         self._loaded_params: tuple[dict[str, NDArray], dict[str, NDArray]] | None = None
 
@@ -107,13 +116,17 @@ class Module(BaseModule):
         """Write the optimizer's states to a file."""
         self._require(optimizer=True)
         with atomic_write(fname) as handle:
-            handle.write(self._updater.get_states(dump_optimizer=False))
+            handle.write(self._states_owner().get_states(dump_optimizer=False))
 
     def load_optimizer_states(self, fname: str) -> None:
         """Read the optimizer's states from a file."""
         self._require(optimizer=True)
         with open(fname, "rb") as handle:
-            self._updater.set_states(handle.read())
+            self._states_owner().set_states(handle.read())
+
+    def _states_owner(self) -> Any:
+        """Where the optimizer's states are: in the store if that updates, else here."""
+        return self._kvstore._updater if self._update_on_kvstore else self._updater
 
     # ---- what it is ---------------------------------------------------------------------------------------------
 
@@ -147,13 +160,17 @@ class Module(BaseModule):
     @property
     def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """``(name, shape)`` of each output."""
-        executor = self._bound()
-        return [(name, out.shape) for name, out in zip(self.output_names, executor.outputs)]
+        outputs = self._bound_group().outputs(merged=True)
+        return [(name, out.shape) for name, out in zip(self.output_names, outputs)]
+
+    def _bound_group(self) -> DataParallelExecutorGroup:
+        self._require(bound=True)
+        assert self._group is not None
+        return self._group
 
     def _bound(self) -> Executor:
-        self._require(bound=True)
-        assert self._executor is not None
-        return self._executor
+        """The executor on the first context."""
+        return self._bound_group().executors[0]
 
     # ---- binding ------------------------------------------------------------------------------------------------
 
@@ -173,7 +190,7 @@ class Module(BaseModule):
         """
         params = self.get_params() if self.binded and self.params_initialized else self._loaded_params
         if force_rebind:
-            self.binded, self._executor = False, None
+            self.binded, self._group = False, None
         if self.binded:
             self.logger.warning("Already bound, ignoring bind()")
             return
@@ -185,25 +202,27 @@ class Module(BaseModule):
 
         shapes = [*described, *(labels or [])]
         declared = {name for name, attrs in self._symbol.attr_dict().items() if "__dtype__" in attrs}
-        shared = shared_module._bound() if shared_module is not None else None
-        self._executor = self._symbol.simple_bind(
-            self._context,
-            grad_req=requests,
-            type_dict={d.name: d.dtype for d in shapes if d.name not in declared},
-            group2ctx=self._group2ctx,
-            shared_exec=shared,
-            shared_arg_names=self._param_names if shared is not None else None,
-            **{d.name: d.shape for d in shapes},
+        self._group = DataParallelExecutorGroup(
+            self._symbol,
+            self._contexts,
+            self._workload,
+            shapes,
+            requests,
+            {d.name: d.dtype for d in shapes if d.name not in declared},
+            self._group2ctxs,
+            self._param_names,
+            shared_module._bound_group() if shared_module is not None else None,
         )
         self._data_shapes, self._label_shapes, self._grad_req = described, labels, requests
         self.for_training, self.inputs_need_grad, self.binded = for_training, inputs_need_grad, True
-        self._remember_batch_axes()
+        self._list_trained()
         if shared_module is not None and shared_module.params_initialized:
             self.params_initialized = True
             if shared_module.optimizer_initialized:
                 self.borrow_optimizer(shared_module)
         elif params is not None:
-            self._executor.copy_params_from(*params, allow_extra_params=True)
+            for executor in self._group.executors:
+                executor.copy_params_from(*params, allow_extra_params=True)
             self._loaded_params = None
 
     def _described(self, shapes: Any, names: Sequence[str], kind: str) -> list[DataDesc]:
@@ -236,21 +255,20 @@ class Module(BaseModule):
             requests[name] = asked[name] if for_training and wanted else "null"
         return requests
 
-    def _remember_batch_axes(self) -> None:
-        executor = self._bound()
-        arrays, grads = executor.arg_dict, executor.grad_dict
-        self._input_arrays = {name: arrays[name] for name in arrays if name not in self._param_names}
-        self._trained = [(i, arrays[n], grads[n]) for i, n in enumerate(self._param_names) if grads[n] is not None]
+    def _list_trained(self) -> None:
+        """Note once what every update needs: names, arrays and gradients of what is trained, and their numbers."""
+        self._trained = self._bound_group().trained(self._param_names)
+        names = set(self._trained[0])
+        self._trained_indices = [i for i, name in enumerate(self._param_names) if name in names]
 
     def reshape(self, data_shapes: Any, label_shapes: Any = None) -> None:
         """Bind for other input shapes, keeping parameters, gradients and optimizer as they are."""
-        executor = self._bound()
+        group = self._bound_group()
         described = self._described(data_shapes, self._data_names, "data")
         labels = self._described(label_shapes, self._label_names, "label") if label_shapes else None
-        shapes = {d.name: d.shape for d in (*described, *(labels or []))}
-        self._executor = executor.reshape(partial_shaping=True, allow_up_sizing=True, **shapes)
+        group.reshape([*described, *(labels or [])])
         self._data_shapes, self._label_shapes = described, labels
-        self._remember_batch_axes()
+        self._list_trained()
 
     # ---- parameters ---------------------------------------------------------------------------------------------
 
@@ -292,6 +310,10 @@ class Module(BaseModule):
                     raise RuntimeError(f"{name} is not presented")
                 elif initializer is not None:
                     initializer(InitDesc(name, attributes.get(name)), array)
+        self._bound_group().spread(self._param_names)
+        if self._update_on_kvstore:
+            for name, weights, _ in zip(*self._trained):
+                self._kvstore.assign(name, weights[0])
         self.params_initialized = True
 
     def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
@@ -299,12 +321,7 @@ class Module(BaseModule):
         if not self.binded and self._loaded_params is not None:
             return self._loaded_params
         self._require(bound=True, initialized=True)
-        executor = self._bound()
-        arrays, states = executor.arg_dict, executor.aux_dict
-        return (
-            {name: arrays[name].copyto(cpu()) for name in self._param_names},
-            {name: states[name].copyto(cpu()) for name in self._aux_names},
-        )
+        return self._bound_group().params(self._param_names)
 
     # ---- optimizer ----------------------------------------------------------------------------------------------
 
@@ -318,7 +335,8 @@ class Module(BaseModule):
         """Make the optimizer, by name with ``optimizer_params`` or ready-made.
 
         Gradients are sums over the batch, so a named optimizer's ``rescale_grad`` is 1/batch size unless given.
-        ``kvstore`` has nothing to do on one device.
+        ``kvstore`` (a name or a store) sums gradients of several contexts, which would go their own ways without; on
+        one context a name has nothing to do.
         """
         self._require(bound=True, initialized=True)
         if self.optimizer_initialized and not force_init:
@@ -327,7 +345,9 @@ class Module(BaseModule):
         first = self._data_shapes[0]
         axis = DataDesc.get_batch_axis(first.layout)
         rescale_grad = 1.0 / first.shape[axis if axis >= 0 else 0]
-        names = dict(enumerate(self._param_names))
+        store, on_store = self._store(kvstore)
+        count = 1 if on_store else len(self._contexts)
+        names = {i * count + k: name for i, name in enumerate(self._param_names) for k in range(count)}
         if isinstance(optimizer, str):
             settings = {"rescale_grad": rescale_grad, **dict(optimizer_params)}
             optimizer = opt.create(optimizer, sym=self._symbol, param_idx2name=names, **settings)
@@ -341,16 +361,33 @@ class Module(BaseModule):
             if not optimizer.idx2name:
                 optimizer.idx2name = names
         self._optimizer = optimizer
-        self._updater = opt.get_updater(optimizer)
+        self._kvstore, self._update_on_kvstore = store, on_store
+        self._updater = None if on_store else opt.get_updater(optimizer)
+        if store is not None:
+            for name, arrays, _ in zip(*self._trained):
+                store.broadcast(name, arrays[0], out=arrays)
+            if on_store:
+                store.set_optimizer(optimizer)
         self.optimizer_initialized = True
         if self._preloaded_states is not None:
             self.load_optimizer_states(self._preloaded_states)
             self._preloaded_states = None
 
+    def _store(self, kvstore: Any) -> tuple[Any, bool]:
+        """The store to use, if any, and whether parameters are updated in it."""
+        if kvstore is None or (isinstance(kvstore, str) and len(self._contexts) == 1):
+            return None, False
+        if not isinstance(kvstore, str):
+            return kvstore, kvstore.is_capable(kv.KVStoreBase.OPTIMIZER)
+        arrays = self._bound().arg_dict
+        small = all(arrays[name].size <= _LARGEST_IN_STORE for name in self._param_names)
+        return kv.create(kvstore), small or kvstore != "local"
+
     def borrow_optimizer(self, shared_module: Module) -> None:
         """Use the optimizer of another module, and its states."""
         shared_module._require(optimizer=True)
         self._optimizer, self._updater = shared_module._optimizer, shared_module._updater
+        self._kvstore, self._update_on_kvstore = shared_module._kvstore, shared_module._update_on_kvstore
         self.optimizer_initialized = True
 
     # ---- steps --------------------------------------------------------------------------------------------------
@@ -364,14 +401,9 @@ class Module(BaseModule):
             given += zip(self._label_shapes, labels)
         if any(tuple(array.shape) != desc.shape for desc, array in given):
             self._follow_batch(data_batch)
-        for desc, array in given:
-            target = self._input_arrays.get(desc.name)
-            if target is not None:
-                if isinstance(array, NDArray):
-                    target.tensor.copy_(array.tensor)
-                else:
-                    target[:] = np.asarray(array)
-        self._bound().forward(self.for_training if is_train is None else is_train)
+        group = self._bound_group()
+        group.load(given)
+        group.forward(self.for_training if is_train is None else is_train)
 
     def _follow_batch(self, batch: Any) -> None:
         """Reshape to the shapes of a batch that differs from what was bound."""
@@ -393,47 +425,57 @@ class Module(BaseModule):
     def backward(self, out_grads: Any = None) -> None:
         """Compute the gradients of the last forward."""
         self._require(bound=True, initialized=True)
-        self._bound().backward(out_grads)
+        self._bound_group().backward(out_grads)
 
     def update(self) -> None:
         """Update all trained parameters with the gradients of the last backward."""
         self._require(bound=True, initialized=True, optimizer=True)
-        indices, weights, grads = zip(*self._trained) if self._trained else ((), (), ())
-        self._updater(list(indices), list(grads), list(weights))
+        names, weights, grads = self._trained
+        if self._kvstore is not None:
+            self._kvstore.push(names, grads)
+            self._kvstore.pull(names, weights if self._update_on_kvstore else grads)
+        if not self._update_on_kvstore:
+            count = len(self._contexts)
+            for k in range(count):
+                indices = [index * count + k for index in self._trained_indices]
+                self._updater(indices, [grad[k] for grad in grads], [weight[k] for weight in weights])
 
-    def get_outputs(self, merge_multi_context: bool = True) -> list[NDArray]:
-        """The outputs of the last forward: the executor's arrays, which the next forward overwrites."""
+    def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
+        """The outputs of the last forward, or without ``merge_multi_context`` a list by context for each.
+
+        On one context they are the executor's arrays, which the next forward overwrites.
+        """
         self._require(bound=True, initialized=True)
-        return list(self._bound().outputs)
+        return self._bound_group().outputs(merge_multi_context)
 
-    def get_input_grads(self, merge_multi_context: bool = True) -> list[NDArray]:
-        """Gradients of the data, if the module was bound with ``inputs_need_grad``."""
+    def get_input_grads(self, merge_multi_context: bool = True) -> list[Any]:
+        """Gradients of the data, as :meth:`get_outputs`, if the module was bound with ``inputs_need_grad``."""
         self._require(bound=True, initialized=True)
         if not self.inputs_need_grad:
             raise AssertionError("Bind with inputs_need_grad=True to have gradients of the inputs")
-        grads = self._bound().grad_dict
-        return [grads[name] for name in self._data_names]  # type: ignore[misc]
+        return self._bound_group().gradients(self._data_shapes, merge_multi_context)
 
-    def get_states(self, merge_multi_context: bool = True) -> list[NDArray]:
-        """The state arrays."""
+    def get_states(self, merge_multi_context: bool = True) -> list[Any]:
+        """The state arrays, on several contexts, or without ``merge_multi_context``, a list by context for each."""
         self._require(bound=True, initialized=True)
-        return [self._input_arrays[name] for name in self._state_names]
+        by_name = [[e.arg_dict[name] for e in self._bound_group().executors] for name in self._state_names]
+        return by_name if len(self._contexts) > 1 or not merge_multi_context else [arrays[0] for arrays in by_name]
 
     def set_states(self, states: Any = None, value: Any = None) -> None:
-        """Set the states from arrays, or all to one number."""
+        """Set the states from what :meth:`get_states` gives, or all to one number."""
         self._require(bound=True, initialized=True)
         if (states is None) == (value is None):
             raise ValueError("set_states takes either states or value")
-        for i, name in enumerate(self._state_names):
-            self._input_arrays[name][:] = value if states is None else states[i]
+        for i, targets in enumerate(self.get_states(merge_multi_context=False)):
+            given = value if states is None else states[i]
+            for k, target in enumerate(targets):
+                target[:] = given[k] if isinstance(given, (list, tuple)) else given
 
     def update_metric(self, eval_metric: Any, labels: Any, pre_sliced: bool = False) -> None:
         """Add the last outputs and these labels to a metric."""
-        if pre_sliced:
-            labels = labels[0]
-        names = [d.name for d in self._label_shapes or ()]
-        eval_metric.update_dict(dict(zip(names, labels or ())), self._bound().output_dict)
+        self._bound_group().update_metric(eval_metric, self._label_shapes or (), labels or (), pre_sliced)
 
     def install_monitor(self, mon: Any) -> None:
-        """Have ``mon`` watch the executor."""
-        mon.install(self._bound())
+        """Have ``mon`` watch the executors."""
+        for executor in self._bound_group().executors:
+            mon.install(executor)

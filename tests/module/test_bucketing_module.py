@@ -84,7 +84,7 @@ def test_fit_learns_and_shares_everything() -> None:
         optimizer="adam",
         optimizer_params={"learning_rate": 0.05},
         initializer=mx.init.Xavier(),
-        num_epoch=6,
+        num_epoch=12,
     )
     data.reset()
     [(_, perplexity)] = module.score(data, metric)
