@@ -398,6 +398,17 @@ def test_a_window_of_nothing_but_padding_runs_on_torch():
     assert kernels(executor)["Pooling"] == kernels(executor)["_backward_Pooling"] == {"torch"}
 
 
+def test_parameters_that_another_executor_computes_are_not_taken_for_constant():
+    maker = mx.sym.tanh(mx.sym.var("z")).simple_bind(mx.cpu(), grad_req="null", z=(3, 8))
+    layer = mx.sym.FullyConnected(data(), mx.sym.var("weight"), num_hidden=3, no_bias=True)
+    arrays = {"data": mx.nd.ones((4, 8)), "weight": maker.outputs[0]}
+    reader = layer.bind(mx.cpu(), arrays, grad_req="null")
+    for z in (0.1, 0.2, 0.3):
+        maker.arg_dict["z"][:] = z
+        maker.forward()
+        np.testing.assert_allclose(reader.forward()[0].asnumpy(), np.full((4, 3), 8 * np.tanh(z)), rtol=1e-5)
+
+
 def test_other_types_run_on_torch():
     net = mx.sym.Convolution(data(), kernel=(3, 3), num_filter=4, name="conv")
     executor = bound(net, "onednn", "float64", data=(1, 2, 5, 5))
