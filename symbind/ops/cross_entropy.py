@@ -51,7 +51,7 @@ class _SoftmaxOutput(Operator):
         "null",
         "Divide the gradient by nothing, the batch size, or the number of valid labels.",
     )
-    out_grad = Param(Bool, False, "Multiply the gradient by the output, as MXNet 1.9.1 does; its documentation promises the head gradient.")
+    out_grad = Param(Bool, False, "Multiply the gradient by the output, as MXNet 1.9.1 does.")
     smooth_alpha = Param(Float, 0.0, "Share of the target that is spread over the wrong classes.")
 
     @staticmethod

@@ -245,7 +245,7 @@ class Operator:
         return self.unread
 
     def selection(self, p: Params) -> tuple[int, int] | None:
-        """Positions ``(table, index)`` of inputs if the output is rows of a table, and numbers outside mean its ends."""
+        """Positions ``(table, index)`` of inputs if the output is rows of a table; numbers outside mean its ends."""
         return None
 
     def cut_axis(self, p: Params) -> int | None:

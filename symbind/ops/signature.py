@@ -126,7 +126,8 @@ def bind_arguments(
         elif key in input_names:
             if value is not None:
                 raise TypeError(
-                    f"Argument {key} of {operator.name} must be an input, but got {value!r} of type {type(value).__name__}"
+                    f"Argument {key} of {operator.name} must be an input, but got {value!r} "
+                    f"of type {type(value).__name__}"
                 )
         elif not _is_default(operator, key, value):
             params[key] = _text(operator, key, value)

@@ -80,7 +80,7 @@ def plan_memory(
     Both node lists are in running order; a variable's place is ``Kept(node)``. Nothing in the forward phase writes to
     a target of ``gradients``: they keep their content until backward runs. ``same_type`` tells whether two values
     could be the same array. ``inplace_of`` overrides what operators declare, and ``workspace_of`` gives the scratch
-    bytes of a node. The values of ``held`` nodes, which are not among the others, are there already, as ``Kept(entry)``.
+    bytes of a node. The values of ``held`` nodes, not among the others, are there already, as ``Kept(entry)``.
     """
     return _Planner(
         forward, backward, stores, gradients, num_bytes, same_type, inplace_of or _declared_inplace, workspace_of, held

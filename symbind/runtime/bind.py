@@ -165,7 +165,9 @@ def bind(
     grad_arrays = _in_order("args_grad", args_grad, names, required=False)
     aux_arrays = _in_order("aux_states", aux_states if aux_states is not None else [], states, required=True)
     requests = _requests(grad_req, names)
-    return Executor(symbol, ctx, arg_arrays, grad_arrays, requests, aux_arrays, shared=shared_exec)  # type: ignore[arg-type]
+    return Executor(  # the lists that must be complete are
+        symbol, ctx, arg_arrays, grad_arrays, requests, aux_arrays, shared=shared_exec  # type: ignore[arg-type]
+    )
 
 
 def _in_order(what: str, arrays: Any, names: Sequence[str], required: bool) -> list[NDArray | None]:

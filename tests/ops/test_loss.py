@@ -112,7 +112,8 @@ def test_softmax_output_without_valid_labels():
 
 def test_softmax_output_multiplied_by_the_output():
     """What MXNet 1.9.1 does with ``out_grad``, whatever the head gradient."""
-    output, gradient = run("SoftmaxOutput", RANDOM.randn(2, 3), [0, 2], RANDOM.randn(2, 3), out_grad=True, grad_scale=2.0)
+    data, head = RANDOM.randn(2, 3), RANDOM.randn(2, 3)
+    output, gradient = run("SoftmaxOutput", data, [0, 2], head, out_grad=True, grad_scale=2.0)
     np.testing.assert_allclose(gradient, 2 * (output - np.eye(3)[[0, 2]]) * output)
 
 

@@ -7,12 +7,15 @@ them. The operators are made while binding; no symbol that users hold has them, 
 from __future__ import annotations
 
 from ....passes.fuse import Pattern
-from . import bias_gradient, folding, followers, rectified_batch_norm
+from .bias_gradient import PATTERNS as BIAS_GRADIENT
+from .folding import PATTERNS as FOLDING
+from .followers import PATTERNS as FOLLOWERS
+from .rectified_batch_norm import PATTERNS as RECTIFIED_BATCH_NORM
 
 __all__ = ["patterns"]
 
 
 def patterns(training: bool) -> list[Pattern]:
     """What to look for in a graph; ``training`` says that gradients are computed, or statistics taken of the batch."""
-    common = [*rectified_batch_norm.PATTERNS, *followers.PATTERNS, *bias_gradient.PATTERNS]
-    return common if training else [*folding.PATTERNS, *common]
+    common = [*RECTIFIED_BATCH_NORM, *FOLLOWERS, *BIAS_GRADIENT]
+    return common if training else [*FOLDING, *common]
