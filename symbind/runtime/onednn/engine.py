@@ -10,11 +10,13 @@ import torch
 
 from .library import Library, load
 
-__all__ = ["Engine", "cpu_engine", "supports_bfloat16", "thread_count"]
+__all__ = ["Engine", "channel_block", "cpu_engine", "supports_bfloat16", "thread_count"]
 
 _KIND_CPU = 1
 _STREAM_IN_ORDER = 1
-_ISA_BFLOAT16 = 0xE7  # AVX-512 with the bf16 dot product; every later instruction set contains its bits
+# Every later instruction set contains the bits of those before.
+_ISA_AVX512 = 0x27
+_ISA_BFLOAT16 = 0xE7  # AVX-512 with the bf16 dot product
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,12 @@ def thread_count() -> int:
     asked there. A thread must therefore ask before it runs primitives that another one has created.
     """
     return torch.get_num_threads()
+
+
+def channel_block() -> int:
+    """How many channels the kernels for this CPU like to have together: those that fill a vector register."""
+    isa = load().c.dnnl_get_effective_cpu_isa()
+    return 16 if isa & _ISA_AVX512 == _ISA_AVX512 else 8
 
 
 def supports_bfloat16() -> bool:

@@ -131,9 +131,9 @@ class View:
         return self._ordered(MemoryDesc.plain(self.value.shape, self.value.dtype))
 
     @property
-    def channels_by_16(self) -> MemoryDesc:
-        """The array in blocks of 16 channels, if it is an image."""
-        return MemoryDesc.channels_by_16(self.shape, self.value.dtype)
+    def channel_blocks(self) -> MemoryDesc:
+        """The array in blocks of channels, if it is an image."""
+        return MemoryDesc.channel_blocks(self.shape, self.value.dtype)
 
     def layout(self, desc: MemoryDesc) -> MemoryDesc | None:
         """What the layout that the primitive calls ``desc`` is for the array."""

@@ -11,7 +11,7 @@ import torch
 
 from ...base import MXNetError
 from .declarations import DataType, FormatKind, Query
-from .engine import cpu_engine
+from .engine import channel_block, cpu_engine
 from .library import Unsupported, load
 
 __all__ = ["MAX_DIMENSIONS", "Memory", "MemoryDesc", "dense_strides"]
@@ -19,7 +19,8 @@ __all__ = ["MAX_DIMENSIONS", "Memory", "MemoryDesc", "dense_strides"]
 MAX_DIMENSIONS = 12
 
 _FORMAT_TAG_ANY = 1
-_FORMAT_TAGS_CHANNELS_BY_16 = {3: 56, 4: 78, 5: 121}
+#: By number of axes and size of the block: the layouts of images in blocks of channels.
+_FORMAT_TAGS_CHANNEL_BLOCKS = {(3, 8): 69, (4, 8): 102, (5, 8): 142, (3, 16): 56, (4, 16): 78, (5, 16): 121}
 _TORCH_TO_ONEDNN = {
     torch.float32: DataType.F32,
     torch.bfloat16: DataType.BF16,
@@ -72,17 +73,19 @@ class MemoryDesc:
         return cls._make("create_with_tag", lambda: what, len(dims), dims, code, _FORMAT_TAG_ANY)
 
     @classmethod
-    def channels_by_16(cls, shape: Sequence[int], dtype: torch.dtype) -> MemoryDesc:
-        """An image, (N, C, ...) with one to three spatial axes, in blocks of 16 channels: ``aBcd16b``.
+    def channel_blocks(cls, shape: Sequence[int], dtype: torch.dtype) -> MemoryDesc:
+        """An image, (N, C, ...) with one to three spatial axes, in the blocks of channels that suit the CPU.
 
-        Unsupported for other numbers of axes.
+        That is ``aBcd16b`` with AVX-512 and ``aBcd8b`` without. Unsupported for other numbers of axes.
         """
         dims, code = _checked(shape, dtype)
-        if len(dims) not in _FORMAT_TAGS_CHANNELS_BY_16:
+        size = channel_block()
+        tag = _FORMAT_TAGS_CHANNEL_BLOCKS.get((len(dims), size))
+        if tag is None:
             raise Unsupported(f"oneDNN has no blocks of channels for {len(dims)} axes: {tuple(dims)}")
-        what = f"describe {tuple(dims)} in blocks of 16 channels"
-        made = cls._make("create_with_tag", lambda: what, len(dims), dims, code, _FORMAT_TAGS_CHANNELS_BY_16[len(dims)])
-        if made.blocks != ((1, 16),):
+        what = f"describe {tuple(dims)} in blocks of {size} channels"
+        made = cls._make("create_with_tag", lambda: what, len(dims), dims, code, tag)
+        if made.blocks != ((1, size),):
             raise Unsupported(f"this oneDNN numbers its layouts in another way: {made}")
         return made
 

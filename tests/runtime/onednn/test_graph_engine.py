@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import threading
 from typing import NamedTuple
 
@@ -414,6 +417,15 @@ def test_other_types_run_on_torch():
     executor = bound(net, "onednn", "float64", data=(1, 2, 5, 5))
     assert kernels(executor)["Convolution"] == {"torch"}
     assert not executor.plan_report(is_train=True).conversions
+
+
+@pytest.mark.parametrize("instructions", ["AVX2", "SSE41"])
+def test_older_processors(instructions):
+    chosen = "networks_agree or batch_normalization or products or what_follows"
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": instructions, "OMP_NUM_THREADS": "1"}
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", chosen]
+    result = subprocess.run(tests, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
 
 
 # ---- which engine -------------------------------------------------------------------------------

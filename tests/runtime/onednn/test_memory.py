@@ -10,6 +10,7 @@ import torch
 from symbind.base import MXNetError
 from symbind.runtime.onednn.declarations import Algorithm, Arg
 from symbind.runtime.onednn.elementwise import Elementwise
+from symbind.runtime.onednn.library import Unsupported
 from symbind.runtime.onednn.memory import Memory, MemoryDesc, dense_strides
 
 from .harness import blocked, pack, unpack
@@ -51,6 +52,26 @@ def test_blocks_and_their_padding() -> None:
     assert desc.nbytes == 2 * desc.padded_shape[1] * 16 * 4
     assert not desc.is_dense
     assert blocked((2, 2 * size, 4, 4)).is_dense
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4), (2, 32, 4, 3), (1, 32, 2, 3, 4)], ids=str)
+def test_the_layouts_of_images_are_those_that_kernels_choose(shape: tuple[int, ...]) -> None:
+    assert MemoryDesc.channel_blocks(shape, torch.float32) == blocked(shape)
+    last = MemoryDesc.channels_last(shape, torch.float32)
+    assert last == MemoryDesc.of(torch.zeros(shape).movedim(1, -1).contiguous().movedim(-1, 1))
+
+
+def test_channel_blocks_are_for_images() -> None:
+    with pytest.raises(Unsupported, match=r"no blocks of channels for 2 axes: \(3, 4\)"):
+        MemoryDesc.channel_blocks((3, 4), torch.float32)
+
+
+def test_blocks_of_whole_arrays_may_be_row_major() -> None:
+    assert blocked((2, 32, 1, 1)).is_row_major  # one place: the blocks follow each other as the channels do
+    assert not blocked((2, 32, 1, 2)).is_row_major
+    assert not blocked((2, 5, 1, 1)).is_row_major  # padded
+    tensor = torch.arange(64.0).view(2, 32, 1, 1)
+    assert torch.equal(pack(tensor, blocked((2, 32, 1, 1))).view(torch.float32), tensor.flatten())
 
 
 def test_equality_is_by_meaning() -> None:

@@ -16,10 +16,9 @@ from ....ops.operator import Environment, Kernel
 from ....ops.reduce import reduced_axes
 from ....ops.shapes import product
 from ...engine import Implementation, Layout, Value
+from ..engine import channel_block
 from ..implementation import Request, View, desc_of, implements
 from ..memory import MemoryDesc
-
-_BLOCK = 16
 
 
 def _lies(value: Value) -> str | None:
@@ -27,7 +26,7 @@ def _lies(value: Value) -> str | None:
     if value.layout is None or not 3 <= len(value.shape) <= 5:
         return None
     desc = desc_of(value)
-    if desc == MemoryDesc.channels_by_16(value.shape, value.dtype):
+    if desc == MemoryDesc.channel_blocks(value.shape, value.dtype):
         return "blocked"
     return "last" if desc == MemoryDesc.channels_last(value.shape, value.dtype) else None
 
@@ -47,7 +46,8 @@ class _AlongChannels:
     def __init__(self, request: Request, kind: str) -> None:
         self._node = request.node
         self._blocked = kind == "blocked"
-        describe = MemoryDesc.channels_by_16 if self._blocked else MemoryDesc.channels_last
+        self._block = channel_block()
+        describe = MemoryDesc.channel_blocks if self._blocked else MemoryDesc.channels_last
         self.input_layouts, self.output_layouts = (
             [View(value).layout(describe(value.shape, value.dtype)) for value in values]
             for values in (request.inputs, request.outputs)
@@ -58,7 +58,7 @@ class _AlongChannels:
 
     def _view(self, array: torch.Tensor, channels: int) -> torch.Tensor:
         if self._blocked:
-            return array.view(self._samples, channels // _BLOCK, -1)
+            return array.view(self._samples, channels // self._block, -1)
         return array.view(-1, channels)
 
     def kernel(
@@ -81,7 +81,7 @@ def _along_channels(request: Request, axis: int) -> Implementation | None:
     kind = next((kind for value in request.inputs if (kind := _lies(value))), None)
     if axis != 1 or kind is None:
         return None
-    whole_blocks = all(value.shape[1] % _BLOCK == 0 for value in (*request.inputs, *request.outputs))
+    whole_blocks = all(value.shape[1] % channel_block() == 0 for value in (*request.inputs, *request.outputs))
     return _AlongChannels(request, kind) if kind == "last" or whole_blocks else None
 
 
@@ -111,10 +111,11 @@ class _ChannelSum:
         self._samples, self._channels, *places = data.shape
         self._places = product(places)
         self._blocked = kind == "blocked"
-        self._padded = -(-self._channels // _BLOCK) * _BLOCK
+        self._block = channel_block()
+        self._padded = -(-self._channels // self._block) * self._block
         self.input_layouts: Sequence[Layout | None] = [data.layout]
-        # In blocks: the sums over places for each sample, and those over samples.
-        self.workspace = (self._samples + 1) * self._padded * data.dtype.itemsize if self._blocked else 0
+        # In blocks: the sums over places for each sample, and those over samples, in float32.
+        self.workspace = (self._samples + 1) * self._padded * 4 if self._blocked else 0
         self.flops = product(data.shape)
 
     def kernel(
@@ -128,14 +129,14 @@ class _ChannelSum:
         if not self._blocked:
             return partial(torch.sum, data.view(-1, self._channels), 0, out=total)
         assert workspace is not None
-        sums = workspace.view(data.dtype).view(self._samples + 1, self._padded)
-        blocks = data.view(-1, self._places, _BLOCK)
+        sums = workspace.view(torch.float32).view(self._samples + 1, self._padded)
+        blocks = data.view(-1, self._places, self._block)
         by_sample, padded = sums[:-1], sums[-1]
-        flat = by_sample.view(-1, _BLOCK)
+        flat = by_sample.view(-1, self._block)
 
         # In two steps, each over one axis, because torch is ten times slower over two that are apart.
         def run() -> None:
-            torch.sum(blocks, 1, out=flat)
+            torch.sum(blocks, 1, dtype=torch.float32, out=flat)
             torch.sum(by_sample, 0, out=padded)
             total.copy_(padded[: self._channels])
 

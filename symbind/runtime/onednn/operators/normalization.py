@@ -19,7 +19,7 @@ from ..memory import MemoryDesc
 from ..normalization import SCALE_AND_SHIFT, BatchNormalization
 from ..primitive import Primitive
 
-# With fewer channels, blocks of 16 would be mostly padding.
+# With fewer channels, blocks would be mostly padding.
 _MIN_CHANNELS_TO_BLOCK = 8
 
 
@@ -45,7 +45,7 @@ class _Layer:
         """The layout to work in: the one that there is, but blocks for plain images, on which the library is slow."""
         desc = self.view.desc
         if len(desc.shape) > 2 and desc.is_row_major and desc.shape[1] >= _MIN_CHANNELS_TO_BLOCK:
-            return self.view.channels_by_16
+            return self.view.channel_blocks
         return desc
 
     def forward(self, from_batch: bool) -> Primitive:

@@ -12,7 +12,7 @@ from ..normalization import LocalResponseNormalization
 class _Layer:
     """Both directions, for the gradient reads what only the library has noted.
 
-    In blocks of 16 channels: plain images have no gradient but the reference, and with channels last the library's
+    In blocks of channels: plain images have no gradient but the reference, and with channels last the library's
     gradient is wrong for some numbers of them.
     """
 
@@ -22,7 +22,7 @@ class _Layer:
             raise Unsupported("MXNet and oneDNN differ about the middle of an even number of channels")
         layer = LocalResponseNormalization(p.nsize, p.alpha, p.beta, p.knorm)
         self.data = View(data)
-        desc = self.data.channels_by_16
+        desc = self.data.channel_blocks
         self.forward = choose([lambda: layer.forward(desc, desc, training=True)])
         self.backward = choose([lambda: layer.backward(self.forward, desc, desc, desc)])
 
