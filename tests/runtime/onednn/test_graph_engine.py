@@ -303,6 +303,33 @@ def test_what_follows_a_convolution_stays_in_its_layout():
     assert len(inner) <= 4, inner  # data, output and their gradients are plain
 
 
+@pytest.mark.parametrize("samples", [1, 3], ids=["for all samples", "for each sample"])
+@pytest.mark.parametrize("channels", [32, 5])
+def test_a_number_for_each_channel(samples, channels):
+    image = mx.sym.Convolution(data(), kernel=(3, 3), num_filter=channels, name="conv")
+    scale = mx.sym.sigmoid(mx.sym.var("scale"))
+    net = mx.sym.broadcast_add(mx.sym.broadcast_mul(image, scale), mx.sym.var("shift"))
+    net = mx.sym.broadcast_sub(scale, mx.sym.broadcast_maximum(net, image))
+    executor = check(net, data=(3, 16, 6, 6), scale=(samples, channels, 1, 1), shift=(samples, channels, 1, 1))
+    if channels == 32:
+        assert kernels(executor)["broadcast_mul"] == kernels(executor)["broadcast_add"] == {"torch"}
+        plain = [row.name for row in executor.plan_report(is_train=True).conversions if row.layouts.startswith("aB")]
+        assert not [name for name in plain if "broadcast" in name and "output" not in name], plain
+
+
+def test_dropout_of_an_image_stays_in_its_layout():
+    net = mx.sym.Convolution(data(), kernel=(3, 3), num_filter=5, name="conv")
+    executor = bound(mx.sym.Dropout(mx.sym.tanh(net), p=0.5), "onednn", "float32", data=(4, 3, 12, 12))
+    whole = executor.forward(is_train=False)[0].asnumpy()
+    dropped = executor.forward(is_train=True)[0].asnumpy()
+    executor.backward(mx.nd.ones(dropped.shape))
+    kept = dropped != 0
+    assert 0.4 < kept.mean() < 0.6
+    np.testing.assert_allclose(dropped[kept], 2 * whole[kept], rtol=1e-6)
+    exact = np.where(kept, 2 * (1 - whole**2), 0)
+    np.testing.assert_allclose(executor.grad_dict["conv_bias"].asnumpy(), exact.sum((0, 2, 3)), rtol=1e-4)
+
+
 # ---- how it runs --------------------------------------------------------------------------------
 
 

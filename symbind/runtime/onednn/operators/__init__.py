@@ -1,6 +1,7 @@
 """Which operators oneDNN runs, and how: a file per family, each entering its builders when it is imported."""
 
 from . import (
+    broadcast,
     channels,
     convolution,
     elementwise,

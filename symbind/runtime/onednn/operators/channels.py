@@ -20,8 +20,10 @@ from ..engine import channel_block
 from ..implementation import Request, View, desc_of, implements
 from ..memory import MemoryDesc
 
+__all__ = ["layout_kind"]
 
-def _lies(value: Value) -> str | None:
+
+def layout_kind(value: Value) -> str | None:
     """Which of the two layouts an array has: "blocked", "last", or None for another."""
     if value.layout is None or not 3 <= len(value.shape) <= 5:
         return None
@@ -78,7 +80,7 @@ class _AlongChannels:
 
 def _along_channels(request: Request, axis: int) -> Implementation | None:
     """The node in the layout of its first input that has one; None if that is no good or ``axis`` not the channels."""
-    kind = next((kind for value in request.inputs if (kind := _lies(value))), None)
+    kind = next((kind for value in request.inputs if (kind := layout_kind(value))), None)
     if axis != 1 or kind is None:
         return None
     whole_blocks = all(value.shape[1] % channel_block() == 0 for value in (*request.inputs, *request.outputs))
@@ -146,7 +148,7 @@ class _ChannelSum:
 @implements("sum")
 def total(request: Request) -> Implementation | None:
     p, data = request.node.params, request.inputs[0]
-    kind = _lies(data)
+    kind = layout_kind(data)
     others = tuple(axis for axis in range(len(data.shape)) if axis != 1)
     if kind is None or reduced_axes(p.axis, len(data.shape), p.exclude) != others:
         return None

@@ -51,3 +51,11 @@ def leaky_relu(request: Request) -> Implementation | None:
     if request.node.params.act_type not in ("elu", "gelu", "leaky", "selu"):
         return None
     return TorchImplementation(request.node, request.inputs[0].layout)
+
+
+@implements("Dropout", "_backward_Dropout")
+def dropout(request: Request) -> Implementation | None:
+    # Where the mask shares no draws it has the shape of the data, and may lie like it. Zero stays zero.
+    if request.node.params.axes:
+        return None
+    return TorchImplementation(request.node, request.inputs[0].layout)
