@@ -4,4 +4,8 @@ From the bottom: ``declarations`` (the C interface), ``library`` (finding and lo
 ``memory`` (layouts and addresses), ``primitive`` (a kernel: ask, look, bind), and one file per family of kernels:
 ``convolution``, ``matmul``, ``normalization``, ``pooling``, ``elementwise``, ``reduction``, ``movement`` and
 ``recurrent``. None of these knows the graph.
+
+On top of that, the engine that graphs run on: ``graph_engine`` (whom the runtime talks to), ``implementation`` (how a
+primitive serves a node), ``operators`` (which operators there are kernels for, a file per family), and ``fused`` (what
+is done in one go although a graph says it in several nodes).
 """
