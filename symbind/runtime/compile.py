@@ -73,12 +73,17 @@ def compile_program(
     Without ``rewrite`` every node is run as it is, so that each value can be looked at. ``share`` is an arena to be
     used again if it is large enough.
     """
-    count = len(bound.heads)
+    count, training = len(bound.heads), bool(bound.gradients)
     results = [*bound.heads, *bound.gradients.values()]
     if rewrite:
-        results = _rewritten(bound, results, engine, modes)
+        results = join_sums(simplify(results), lambda entries: bound.infer(entries)[0])
+        results = fuse(results, engine.patterns(training or tuple(modes) == (True,)))
     shapes, dtypes = bound.infer(results)
-    training = bool(bound.gradients)
+    if rewrite and training:
+        again = recompute(results[:count], results[count:], partial(_plain_bytes, shapes, dtypes))
+        if again != results[count:]:
+            results = [*results[:count], *again]
+            shapes, dtypes = bound.infer(results)
     arranged = arrange(results, engine, shapes, dtypes, Value, TorchImplementation, training=training)
     heads = arranged.outputs[:count]
     gradients = dict(zip(bound.gradients, arranged.outputs[count:]))
@@ -121,19 +126,6 @@ def compile_program(
         preparation,
     )
     return program, heads
-
-
-def _rewritten(bound: Bound, results: list[Entry], engine: Engine, modes: Sequence[bool]) -> list[Entry]:
-    """The same values from a graph that is simplified, fused for the engine, and frugal with memory."""
-    training = bool(bound.gradients)
-    results = join_sums(simplify(results), lambda entries: bound.infer(entries)[0])
-    results = fuse(results, engine.patterns(training or tuple(modes) == (True,)))
-    if not training:
-        return results
-    count = len(bound.heads)
-    heads, gradients = results[:count], results[count:]
-    shapes, dtypes = bound.infer(results)
-    return [*heads, *recompute(heads, gradients, partial(_plain_bytes, shapes, dtypes))]
 
 
 def _plain_bytes(shapes: Mapping[Node, Any], dtypes: Mapping[Node, Any], entry: Entry) -> int:
