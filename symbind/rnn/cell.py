@@ -161,6 +161,11 @@ class BaseRNNCell:
             states.append(func(name=f"{self._prefix}begin_state_{self._init_counter}", **{**kwargs, **(info or {})}))
         return states
 
+    def _states_to_unroll(self, begin_state: list[Any] | None) -> list[Any]:
+        """The states of the first step of a new graph: those given, or else :meth:`begin_state`."""
+        self.reset()
+        return self.begin_state() if begin_state is None else begin_state
+
     def _refuse_if_modified(self) -> None:
         if self._modified:
             raise AssertionError(
@@ -191,9 +196,8 @@ class BaseRNNCell:
         -------
         The outputs, as one symbol or a list with one for each step, and the states after the last step.
         """
-        self.reset()
+        states = self._states_to_unroll(begin_state)
         steps = separate(inputs, length, layout)
-        states = self.begin_state() if begin_state is None else begin_state
         outputs = []
         for step in steps:
             output, states = self(step, states)

@@ -96,19 +96,16 @@ class FusedRNNCell(BaseRNNCell):
         merge_outputs: bool | None = None,
     ) -> tuple[Any, list[Any]]:
         """The operator on the sequence; its outputs are one symbol unless ``merge_outputs`` is False."""
-        self.reset()
         if layout not in ("NTC", "TNC"):
             raise ValueError(f"layout of FusedRNNCell must be NTC or TNC, not {layout!r}")
         batch_first = layout == "NTC"
         sequence = joined(inputs, length, layout)
         if batch_first:
             sequence = sym.swapaxes(sequence, dim1=0, dim2=1)
-        begin_state = self.begin_state() if begin_state is None else begin_state
-        names = ("state", "state_cell")
         rnn = sym.RNN(
             data=sequence,
             parameters=self._parameter,
-            **dict(zip(names, begin_state)),
+            **dict(zip(("state", "state_cell"), self._states_to_unroll(begin_state))),
             state_size=self._num_hidden,
             num_layers=self._num_layers,
             bidirectional=self._bidirectional,

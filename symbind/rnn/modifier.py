@@ -25,6 +25,11 @@ class ModifierCell(BaseRNNCell):
         super().__init__()
         base_cell._modified = True
 
+    def reset(self) -> None:
+        """Begin anew, for another graph."""
+        super().reset()
+        self.base_cell.reset()
+
     @contextmanager
     def _unmodified(self) -> Iterator[BaseRNNCell]:
         """The base cell, for as long as the block lasts free to be used directly."""
@@ -89,7 +94,6 @@ class ZoneoutCell(ModifierCell):
     def reset(self) -> None:
         """Begin anew, for another graph."""
         super().reset()
-        self.base_cell.reset()
         self.prev_output: Symbol | None = None
 
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
@@ -113,11 +117,6 @@ class ResidualCell(ModifierCell):
 
     Wu et al., "Google's Neural Machine Translation System", 2016.
     """
-
-    def reset(self) -> None:
-        """Begin anew, for another graph."""
-        super().reset()
-        self.base_cell.reset()
 
     def __call__(self, inputs: Symbol, states: Sequence[Symbol]) -> tuple[Symbol, list[Symbol]]:
         output, states = self.base_cell(inputs, states)

@@ -107,11 +107,10 @@ class SequentialRNNCell(_CompoundCell):
         merge_outputs: bool | None = None,
     ) -> tuple[Any, list[Any]]:
         """Each cell unrolled on the outputs of the one below, which are in whatever form that one makes them."""
-        self.reset()
-        begin_state = self.begin_state() if begin_state is None else begin_state
+        shares = self._shares(self._states_to_unroll(begin_state))
         sequence: Any = inputs
         states = []
-        for cell, share in zip(self._cells, self._shares(begin_state)):
+        for cell, share in zip(self._cells, shares):
             merge = merge_outputs if cell is self._cells[-1] else None
             sequence, share = cell.unroll(length, sequence, share, layout, merge)
             states += share
@@ -152,9 +151,8 @@ class BidirectionalCell(_CompoundCell):
         merge_outputs: bool | None = None,
     ) -> tuple[Any, list[Any]]:
         """Both cells unrolled and their outputs joined; the states are a list of those of each cell."""
-        self.reset()
+        shares = self._shares(self._states_to_unroll(begin_state))
         steps = separate(inputs, length, layout)
-        shares = self._shares(self.begin_state() if begin_state is None else begin_state)
         left, left_states = self._cells[0].unroll(length, steps, shares[0], layout, merge_outputs)
         right, right_states = self._cells[1].unroll(length, steps[::-1], shares[1], layout, merge_outputs)
         if merge_outputs is None:
