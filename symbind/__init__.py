@@ -26,12 +26,14 @@ from . import (
     registry,
     rnn,
     symbol,
+    test_utils,
     visualization,
 )
 from .base import MXNetError
 from .context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 from .graph import attribute, naming
 from .graph.attribute import AttrScope
+from .perceptron import mlp
 from .runtime import executor
 from .symbol.inspection import apply, arguments, children, internals, outputs
 

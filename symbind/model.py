@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from .deployment import DeployedModel, load_archive
 from .graph.symbol import Symbol
 from .initializer import Uniform
 from .io import DataIter, NDArrayIter
-from .module import Module
+from .module import BucketingModule, Module
 from .module.base_module import BatchEndParam, notify
 from .ndarray import NDArray
 
@@ -42,8 +42,9 @@ class FeedForward:
 
     Parameters
     ----------
-    symbol : the network, with a loss as its head for training.
-    ctx : where it runs.
+    symbol : the network, with a loss as its head for training; or, for iterators whose batches have a
+        ``bucket_key``, a function from that key to the network.
+    ctx : where it is trained; of several contexts each has a part of every batch. Predictions run on the first.
     num_epoch : epochs to train; ``epoch_size`` batches make an epoch if given, else the data once.
     optimizer : name or instance; further keywords are its parameters.
     initializer : for parameters that ``arg_params`` and ``aux_params`` do not give.
@@ -54,7 +55,7 @@ class FeedForward:
 
     def __init__(
         self,
-        symbol: Symbol,
+        symbol: Symbol | Callable[[Hashable], Symbol],
         ctx: Context | Sequence[Context] | None = None,
         num_epoch: int | None = None,
         epoch_size: int | None = None,
@@ -72,7 +73,8 @@ class FeedForward:
             DeprecationWarning,
             stacklevel=2,
         )
-        self.symbol = symbol
+        self.sym_gen = None if isinstance(symbol, Symbol) else symbol
+        self.symbol = symbol if isinstance(symbol, Symbol) else None
         self.ctx: list[Context] = [ctx or cpu()] if isinstance(ctx, Context | None) else list(ctx)
         self.num_epoch = num_epoch
         self.epoch_size = epoch_size
@@ -84,16 +86,14 @@ class FeedForward:
         self.allow_extra_params = allow_extra_params
         self.begin_epoch = begin_epoch
         self.kwargs = kwargs
-        self._check_names()
+        if self.symbol is not None:
+            _refuse_duplicates(self.symbol)
 
-    def _check_names(self) -> None:
-        names = self.symbol.list_arguments()
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(
-                f'Find duplicated argument name "{twice[0]}", please make the weight name non-duplicated(using name '
-                f"arguments), arguments are {names}"
-            )
+    def _network(self) -> Symbol:
+        """The network; of a function of buckets, that of the largest, which is known once it was trained."""
+        if self.symbol is None:
+            raise MXNetError("This model is a function of buckets: fit it before it is used")
+        return self.symbol
 
     # ---- training -----------------------------------------------------------------------------------------------
 
@@ -109,16 +109,27 @@ class FeedForward:
         logger: Any = None,
         work_load_list: Any = None,
         monitor: Any = None,
-        eval_end_callback: Any = None,
+        eval_end_callback: Any = LogValidationMetricsCallback(),
         eval_batch_end_callback: Any = None,
     ) -> None:
-        """Train on an array (with labels ``y``) or an iterator; ``eval_data`` is an iterator or a pair of arrays."""
+        """Train on an array (with labels ``y``) or an iterator; ``eval_data`` is an iterator or a pair of arrays.
+
+        ``work_load_list`` says how much of a batch each context has, as numbers to be compared.
+        """
         logger = logger or logging
         if self.num_epoch is None:
             raise AssertionError("num_epoch must be given to train")
         train = self._training_iterator(X, y)
         evaluation = self._evaluation_iterator(eval_data)
-        module = self._module(train.provide_data, train.provide_label, for_training=True)
+        if self.sym_gen is not None:
+            if not hasattr(train, "default_bucket_key"):
+                raise TypeError(
+                    "A function of buckets needs batches that say which bucket they are for, as those of "
+                    f"BucketSentenceIter do; {type(train).__name__} has no default_bucket_key"
+                )
+            self.symbol = self.sym_gen(train.default_bucket_key)
+            _refuse_duplicates(self.symbol)
+        module = self._module_to_train(train, work_load_list)
         if monitor is not None:
             module.install_monitor(monitor)
         module.init_params(
@@ -132,7 +143,7 @@ class FeedForward:
         module.init_optimizer(kvstore, self.optimizer, self.kwargs)
         eval_metric = metrics.create(eval_metric)
         logger.info("Start training with %s", str(self.ctx))
-
+        train.reset()
         for epoch in range(self.begin_epoch, self.num_epoch):
             tic = time.time()
             eval_metric.reset()
@@ -147,12 +158,12 @@ class FeedForward:
                     evaluation,
                     eval_metric,
                     batch_end_callback=eval_batch_end_callback,
-                    score_end_callback=eval_end_callback or LogValidationMetricsCallback(),
+                    score_end_callback=eval_end_callback,
                     epoch=epoch,
                 )
 
     def _train_epoch(
-        self, module: Module, train: Any, eval_metric: Any, epoch: int, callbacks: Any, monitor: Any, logger: Any
+        self, module: Any, train: Any, eval_metric: Any, epoch: int, callbacks: Any, monitor: Any, logger: Any
     ) -> None:
         nbatch = 0
         while True:
@@ -173,15 +184,17 @@ class FeedForward:
             if self.epoch_size is None:
                 return
 
-    def _module(self, data: Any, label: Any, for_training: bool) -> Module:
-        data_names = [desc[0] for desc in data]
-        arguments = self.symbol.list_arguments()
-        # Labels that nobody provides (in prediction) are inputs all the same, not parameters.
-        label_names = [desc[0] for desc in label or ()] or [name for name in arguments if name.endswith("label")]
-        module = Module(self.symbol, data_names, [n for n in label_names if n in arguments], context=self.ctx)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a missing label is what prediction is about
-            module.bind(data, label or None, for_training=for_training)
+    def _module_to_train(self, train: Any, work_load_list: Sequence[float] | None) -> Module | BucketingModule:
+        data_names, label_names = ([desc[0] for desc in kind] for kind in (train.provide_data, train.provide_label))
+        settings: dict[str, Any] = {"context": self.ctx, "work_load_list": work_load_list}
+        module: Module | BucketingModule
+        if self.sym_gen is None:
+            module = Module(self._network(), data_names, label_names, **settings)
+        else:
+            sym_gen = self.sym_gen
+            key = train.default_bucket_key
+            module = BucketingModule(lambda key: (sym_gen(key), data_names, label_names), key, **settings)
+        module.bind(train.provide_data, train.provide_label)
         return module
 
     # ---- using it -----------------------------------------------------------------------------------------------
@@ -219,7 +232,15 @@ class FeedForward:
     def _ready_module(self, data: Any) -> Module:
         if self.arg_params is None:
             raise MXNetError("This model has no parameters yet: fit it, load it, or give arg_params")
-        module = self._module(data.provide_data, data.provide_label, for_training=False)
+        symbol = self._network()
+        arguments = symbol.list_arguments()
+        # Labels that nobody provides are inputs all the same, not parameters.
+        labels = [desc[0] for desc in data.provide_label or ()] or [n for n in arguments if n.endswith("label")]
+        data_names = [desc[0] for desc in data.provide_data]
+        module = Module(symbol, data_names, [name for name in labels if name in arguments], context=self.ctx[0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a missing label is what prediction is about
+            module.bind(data.provide_data, data.provide_label or None, for_training=False)
         module.init_params(
             self.initializer,
             self.arg_params,
@@ -236,7 +257,7 @@ class FeedForward:
         epoch = self.num_epoch if epoch is None else epoch
         if epoch is None:
             raise AssertionError("epoch must be given: num_epoch is not set")
-        save_checkpoint(prefix, epoch, self.symbol, self.arg_params or {}, self.aux_params or {}, remove_amp_cast)
+        save_checkpoint(prefix, epoch, self._network(), self.arg_params or {}, self.aux_params or {}, remove_amp_cast)
 
     @staticmethod
     def load(prefix: str, epoch: int, ctx: Any = None, **kwargs: Any) -> FeedForward:
@@ -246,7 +267,7 @@ class FeedForward:
 
     @staticmethod
     def create(
-        symbol: Symbol,
+        symbol: Symbol | Callable[[Hashable], Symbol],
         X: Any,
         y: Any = None,
         ctx: Any = None,
@@ -261,7 +282,7 @@ class FeedForward:
         kvstore: Any = "local",
         logger: Any = None,
         work_load_list: Any = None,
-        eval_end_callback: Any = None,
+        eval_end_callback: Any = LogValidationMetricsCallback(),
         eval_batch_end_callback: Any = None,
         **kwargs: Any,
     ) -> FeedForward:
@@ -323,7 +344,18 @@ class FeedForward:
         return NDArrayIter(X, y.ravel(), size, label_name=self._label_name())
 
     def _label_name(self) -> str:
-        return next((n for n in self.symbol.list_arguments() if n.endswith("label")), "softmax_label")
+        names = () if self.symbol is None else self.symbol.list_arguments()
+        return next((name for name in names if name.endswith("label")), "softmax_label")
+
+
+def _refuse_duplicates(symbol: Symbol) -> None:
+    names = symbol.list_arguments()
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f'Find duplicated argument name "{twice[0]}", please make the weight name non-duplicated(using name '
+            f"arguments), arguments are {names}"
+        )
 
 
 def _checked_iterator(data: Any) -> Any:

@@ -89,3 +89,58 @@ def test_mistakes_are_named():
         mx.model.FeedForward(classifier()).predict(X)
     with pytest.raises(TypeError, match="X must be a DataIter"):
         mx.model.FeedForward(classifier(), num_epoch=1).fit([1, 2], y)
+    with pytest.raises(TypeError, match="NDArrayIter has no default_bucket_key"):
+        mx.model.FeedForward(lambda key: classifier(), num_epoch=1).fit(X, y)
+
+
+def test_several_contexts_share_a_batch_by_their_work_loads():
+    """All samples of a batch count once, whoever has them, so that the parameters are those of one context."""
+    X, y, X_val, _ = cancer()
+
+    def trained(**settings):
+        mx.random.seed(1)
+        it = mx.io.NDArrayIter(X, y, 100)
+        model = mx.model.FeedForward(classifier(), num_epoch=2, learning_rate=0.1, ctx=settings.pop("ctx", None))
+        model.fit(it, **settings)
+        return model
+
+    one = trained()
+    two = trained(ctx=[mx.cpu(0), mx.cpu(1)], work_load_list=[3, 1], kvstore="device")
+    for name, value in one.arg_params.items():
+        np.testing.assert_allclose(two.arg_params[name].asnumpy(), value.asnumpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(two.predict(X_val[:1]), one.predict(X_val[:1]), rtol=1e-4)
+    with pytest.raises(AssertionError, match="work_load_list has 1 entries for 2 contexts"):
+        trained(ctx=[mx.cpu(0), mx.cpu(1)], work_load_list=[3])
+
+
+def test_a_function_of_buckets():
+    def network(length):
+        cell = mx.rnn.RNNCell(8)
+        embedded = mx.sym.Embedding(mx.sym.var("data"), input_dim=6, output_dim=4, name="embed")
+        outputs, _ = cell.unroll(length, embedded, merge_outputs=True)
+        scores = mx.sym.FullyConnected(mx.sym.reshape(outputs, (-1, 8)), num_hidden=6, name="scores")
+        label = mx.sym.reshape(mx.sym.var("softmax_label"), (-1,))
+        return mx.sym.SoftmaxOutput(scores, label, use_ignore=True, ignore_label=0, name="softmax")
+
+    sentences = [[1, 2, 3], [3, 4, 5, 1, 2], [2, 3, 4], [1, 2, 3, 4, 5]] * 4
+    batches = mx.rnn.BucketSentenceIter(sentences, 4, buckets=[3, 5], invalid_label=0)
+    model = mx.model.FeedForward(network, num_epoch=20, optimizer="adam", learning_rate=0.05)
+    with pytest.raises(mx.MXNetError, match="fit it before it is used"):
+        model.save("never_written")
+    perplexity = mx.metric.Perplexity(ignore_label=0)
+    model.fit(batches, eval_metric=perplexity)
+    assert perplexity.get()[1] < 1.5
+    assert model.symbol.infer_shape(data=(4, 5), softmax_label=(4, 5))[1] == [(20, 6)]
+    longest = mx.rnn.BucketSentenceIter(sentences[1::2], 4, buckets=[5], invalid_label=0)
+    outputs, data, _ = model.predict(longest, return_data=True)
+    # Every word is followed by the next one; the last of a sentence by anything.
+    followers = outputs.argmax(axis=1).reshape(data.shape)[:, :-1]
+    np.testing.assert_array_equal(followers, data[:, 1:])
+
+
+def test_validation_is_logged_unless_told_otherwise(caplog):
+    X, y, X_val, y_val = cancer()
+    with caplog.at_level(logging.INFO):
+        model = mx.model.FeedForward(classifier(), num_epoch=1)
+        model.fit(X, y, eval_data=(X_val, y_val), eval_end_callback=None)
+    assert "Validation" not in caplog.text

@@ -6,8 +6,10 @@ from .checkpoint import do_rnn_checkpoint, load_rnn_checkpoint, rnn_unroll, save
 from .convolutional import BaseConvRNNCell, ConvGRUCell, ConvLSTMCell, ConvRNNCell
 from .fused import FusedRNNCell
 from .modifier import ModifierCell, ResidualCell, ZoneoutCell
+from .network import graph
 from .sentences import BucketSentenceIter, encode_sentences
 from .stack import BidirectionalCell, DropoutCell, SequentialRNNCell
+from .stepwise import StepByStep
 
 __all__ = [
     "BaseConvRNNCell",
@@ -26,9 +28,11 @@ __all__ = [
     "RNNParams",
     "ResidualCell",
     "SequentialRNNCell",
+    "StepByStep",
     "ZoneoutCell",
     "do_rnn_checkpoint",
     "encode_sentences",
+    "graph",
     "load_rnn_checkpoint",
     "rnn_unroll",
     "save_rnn_checkpoint",
