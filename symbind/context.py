@@ -15,14 +15,15 @@ from .base import MXNetError
 
 __all__ = [
     "Context", "cpu", "cpu_pinned", "cpu_shared", "current_context", "gpu", "gpu_memory_info", "num_gpus",
+    "set_default_context",
 ]  # fmt: skip
 
 
 class _Entered(threading.local):
-    """The contexts entered by ``with`` in this thread, innermost last."""
+    """The default context of this thread, and on top of it those entered by ``with``, innermost last."""
 
     def __init__(self) -> None:
-        self.stack: list[Context] = []
+        self.stack = [Context("cpu", 0)]
 
 
 class Context:
@@ -108,7 +109,6 @@ class Context:
 
 
 _entered = _Entered()
-_DEFAULT = Context("cpu", 0)
 
 
 def cpu(device_id: int = 0) -> Context:
@@ -142,5 +142,12 @@ def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
 
 
 def current_context() -> Context:
-    """The context of the innermost ``with ctx:`` of this thread, or ``cpu(0)``."""
-    return _entered.stack[-1] if _entered.stack else _DEFAULT
+    """The context of the innermost ``with ctx:`` of this thread, or its default, ``cpu(0)``."""
+    return _entered.stack[-1]
+
+
+def set_default_context(ctx: Context) -> None:
+    """Make ``ctx`` what :func:`current_context` is in this thread outside of every ``with``."""
+    if not isinstance(ctx, Context):
+        raise TypeError(f"The default context must be a Context such as {cpu()}, not {ctx!r}")
+    _entered.stack[0] = ctx
