@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -64,23 +63,15 @@ def set_env_var(key: str, val: str, default_val: str = "") -> str:
 
 @contextmanager
 def discard_stderr() -> Iterator[None]:
-    """Run a block and throw away what it, or native code in it, writes to standard error."""
+    """Run a block and throw away what Python, or native code in it, writes to standard error."""
+    native = os.dup(2)
     try:
-        descriptor = sys.stderr.fileno()
-    except (AttributeError, OSError):
-        # Where Python's stderr is an object without a file, there is nothing that could be redirected.
-        yield
-        return
-    kept = os.dup(descriptor)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            sys.stderr.flush()
-            os.dup2(nowhere.fileno(), descriptor)
+        with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+            os.dup2(nowhere.fileno(), 2)
             yield
     finally:
-        sys.stderr.flush()
-        os.dup2(kept, descriptor)
-        os.close(kept)
+        os.dup2(native, 2)
+        os.close(native)
 
 
 def list_gpus() -> range:
