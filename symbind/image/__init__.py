@@ -21,6 +21,17 @@ from .augment import (
     SaturationJitterAug,
     SequentialAug,
 )
+from .detection import ImageDetIter
+from .detection_augment import (
+    CreateDetAugmenter,
+    CreateMultiRandCropAugmenter,
+    DetAugmenter,
+    DetBorrowAug,
+    DetHorizontalFlipAug,
+    DetRandomCropAug,
+    DetRandomPadAug,
+    DetRandomSelectAug,
+)
 from .functions import (
     center_crop,
     color_normalize,

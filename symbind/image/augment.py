@@ -48,8 +48,8 @@ IMAGENET_EIGENVALUES = (55.46, 4.794, 1.148)
 IMAGENET_EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
 
 
-class Augmenter:
-    """Base of all augmenters; keywords are the settings that :meth:`dumps` writes."""
+class Described:
+    """Keywords are the settings that :meth:`dumps` writes."""
 
     def __init__(self, **kwargs: Any) -> None:
         self._settings = {key: _plain(value) for key, value in kwargs.items()}
@@ -57,6 +57,10 @@ class Augmenter:
     def dumps(self) -> Any:
         """The name of the class and its settings, as JSON."""
         return json.dumps([type(self).__name__.lower(), self._settings])
+
+
+class Augmenter(Described):
+    """Base of all augmenters of an image alone."""
 
     def __call__(self, src: NDArray) -> NDArray:
         raise NotImplementedError(f"{type(self).__name__} must override __call__")

@@ -162,28 +162,41 @@ class ImageIter(DataIter):
         if pad:
             samples += self._from_the_beginning(pad)
         data = torch.stack([image for _, image in samples])
-        labels = np.stack([label for label, _ in samples]).reshape(self.provide_label[0].shape)
-        # Samples from the epoch before are counted as padding, as NDArrayIter does.
-        return DataBatch([NDArray(data)], [NDArray(torch.from_numpy(labels))], pad or carried)
+        labels = np.stack([label for label, _ in samples]).reshape(self.provide_label[0][1])
+        # For MXNet all but the samples that are left from the epoch before are padding.
+        pad = self.batch_size - carried if carried else pad
+        return DataBatch([NDArray(data)], [NDArray(torch.from_numpy(labels))], pad)
 
-    def _sample(self) -> tuple[np.ndarray, torch.Tensor] | None:
-        """The next label and finished image; None at the end of the epoch, also if asked again."""
+    def _read(self) -> tuple[Any, bytes] | None:
+        """The next label and file; None at the end of the epoch, also if asked again."""
         if self._ended:
             return None
         try:
-            label, data = self.next_sample()
+            return self.next_sample()
         except StopIteration:
             self._ended = True
             return None
+
+    def _sample(self) -> tuple[np.ndarray, torch.Tensor] | None:
+        """The next label and finished image; None at the end of the epoch."""
+        read = self._read()
+        if read is None:
+            return None
+        label, data = read
         try:
-            image = self.postprocess_data(self.augmentation_transform(self.imdecode(data)))
+            image = self.augmentation_transform(self.imdecode(data))
         except MXNetError as error:
             raise MXNetError(f"{self._last_name()}: {error}") from error
+        return self._checked_label(label), self._finished(image)
+
+    def _finished(self, image: NDArray) -> torch.Tensor:
+        """An augmented image as it stands in the batch."""
+        image = self.postprocess_data(image)
         if image.shape != self.data_shape:
             raise MXNetError(
                 f"{self._last_name()} has shape {image.shape} after augmentation, expected {self.data_shape}"
             )
-        return self._checked_label(label), image.tensor.to(as_torch(self.dtype))
+        return image.tensor.to(as_torch(self.dtype))
 
     def _from_the_beginning(self, count: int) -> list[tuple[np.ndarray, torch.Tensor]]:
         """Samples that fill the last batch up; the epoch remains at its end."""

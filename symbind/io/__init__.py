@@ -1,7 +1,13 @@
 """Data iterators: objects that hand a data set over batch by batch, epoch by epoch."""
 
 from .csv import CSVIter
-from .image_record import ImageRecordInt8Iter, ImageRecordIter, ImageRecordUInt8Iter
+from .image_record import (
+    ImageRecordInt8Iter,
+    ImageRecordIter,
+    ImageRecordIter_v1,
+    ImageRecordUInt8Iter,
+    ImageRecordUInt8Iter_v1,
+)
 from .iterator import DataBatch, DataDesc, DataIter, ResizeIter
 from .libsvm import LibSVMIter
 from .mnist import MNISTIter
@@ -15,7 +21,9 @@ __all__ = [
     "DataIter",
     "ImageRecordInt8Iter",
     "ImageRecordIter",
+    "ImageRecordIter_v1",
     "ImageRecordUInt8Iter",
+    "ImageRecordUInt8Iter_v1",
     "LibSVMIter",
     "MNISTIter",
     "NDArrayIter",

@@ -1,8 +1,8 @@
 """What is done to each image of a record file: the default augmentation of MXNet's ImageRecordIter.
 
 In this order: resize the shorter side; rotate, shear and scale in one affine map; add a border; cut out the part that
-is wanted and resize it if necessary; jitter brightness, contrast and saturation; noise along ImageNet's colour
-components; mirror; subtract the mean, multiply by the scale, divide by the deviation.
+is wanted and resize it if necessary; jitter brightness, contrast and saturation; shift hue, lightness and saturation;
+noise along ImageNet's colour components; mirror. What follows is in :mod:`~symbind.io.image_normalize`.
 
 All chances are drawn from a generator that the caller gives, so that images may be worked on in any order and by any
 thread and still come out the same.
@@ -19,10 +19,14 @@ import numpy as np
 import torch
 
 from ..base import MXNetError
+from ..image import hls
 from ..image.augment import IMAGENET_EIGENVALUES, IMAGENET_EIGENVECTORS, LUMA
 from ..image.resample import AREA, CUBIC, LINEAR, NEAREST, resize
 
-__all__ = ["ImageAugmentation"]
+__all__ = ["INTER_METHODS", "ImageAugmentation", "as_bytes", "resized", "resized_short"]
+
+# How to interpolate: those of symbind.image.resample, by size, at random.
+INTER_METHODS = (0, 1, 2, 3, 4, 9, 10)
 
 # How often a random part is tried before the middle is taken.
 CROP_ATTEMPTS = 10
@@ -47,8 +51,11 @@ class ImageAugmentation:
     pad, fill_value : width of the border on each side, and its colour.
     inter_method : 0 to 4 as in :mod:`symbind.image.resample`; 9 by size, 10 at random.
     brightness, contrast, saturation, pca_noise : strengths; see :mod:`symbind.image.augment`.
+    random_h, random_s, random_l : the most that is added to hue, saturation and lightness or taken from them, in the
+        units of :mod:`symbind.image.hls`.
     mirror, rand_mirror : exchange left and right, always or for half of the images.
-    mean, std, scale : by channel ``(pixel - mean) * scale / std``.
+
+    Colours beside red, green and blue, such as the alpha channel, are only moved.
     """
 
     data_shape: tuple[int, int, int]
@@ -75,16 +82,14 @@ class ImageAugmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     pca_noise: float = 0.0
+    random_h: int = 0
+    random_s: int = 0
+    random_l: int = 0
     mirror: bool = False
     rand_mirror: bool = False
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    std: tuple[float, ...] = (1.0, 1.0, 1.0)
-    scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if len(self.data_shape) != 3 or self.data_shape[0] not in (1, 3) or min(self.data_shape) < 1:
-            raise MXNetError(f"data_shape must be (1 or 3, height, width), got {self.data_shape}")
-        if self.inter_method not in (0, 1, 2, 3, 4, 9, 10):
+        if self.inter_method not in INTER_METHODS:
             raise MXNetError(f"inter_method must be 0 to 4, 9 or 10, got {self.inter_method}")
         if (self.max_crop_size < 0) != (self.min_crop_size < 0) or self.min_crop_size > self.max_crop_size:
             raise MXNetError(f"min_crop_size={self.min_crop_size} and max_crop_size={self.max_crop_size} do not fit")
@@ -94,41 +99,27 @@ class ImageAugmentation:
             raise MXNetError(
                 f"min_aspect_ratio={self.min_aspect_ratio} and max_aspect_ratio={self.max_aspect_ratio} do not fit"
             )
-        if any(deviation == 0 for deviation in self.std):
-            raise MXNetError(f"A deviation of zero cannot be divided by: std is {self.std}")
 
-    def __call__(self, pixels: np.ndarray, rng: Random) -> torch.Tensor:
-        """The image (channels, height, width) made of uint8 pixels (height, width, channels).
+    def __call__(self, image: torch.Tensor, rng: Random) -> torch.Tensor:
+        """The image made of uint8 pixels; both (height, width, channels).
 
-        float32, or still uint8 if no setting makes a difference to that. MXNetError if the image is too small.
+        Still uint8, except that noise makes it float32. MXNetError if the image is too small.
         """
-        image = torch.from_numpy(pixels)
         if self.resize > 0:
-            height, width = image.shape[:2]
-            shorter = min(height, width)
-            image = self._resized(image, width * self.resize // shorter, height * self.resize // shorter, rng)
+            image = resized_short(image, self.resize, self.inter_method, rng)
         if self._is_warped:
             image = self._warped(image, rng)
         if self.pad > 0:
             image = self._bordered(image)
         image = self._cut(image, rng)
         if self._is_jittered:
-            image = self._jittered(image.float(), rng)
+            colors = self._jittered(image[:, :, :3], rng)
+            image = colors if image.shape[2] <= 3 else torch.cat([colors, image[:, :, 3:]], 2)
         if self.mirror or (self.rand_mirror and rng.random() < 0.5):
             image = image.flip(1)
-        return self._normalized(image.permute(2, 0, 1))
+        return image
 
     # ---- geometry ----------------------------------------------------------------------------------------------
-
-    def _resized(self, image: torch.Tensor, width: int, height: int, rng: Random) -> torch.Tensor:
-        method = self.inter_method
-        if method == 9:
-            grows = width > image.shape[1] and height > image.shape[0]
-            shrinks = width < image.shape[1] and height < image.shape[0]
-            method = CUBIC if grows else AREA if shrinks else LINEAR
-        elif method == 10:
-            method = rng.randint(NEAREST, 4)
-        return resize(image, width, height, method)
 
     @cached_property
     def _is_warped(self) -> bool:
@@ -199,13 +190,13 @@ class ImageAugmentation:
         else:
             # An image that is too small is enlarged to the height first, then to the width.
             if image.shape[0] < height:
-                image = self._resized(image, height * image.shape[1] // image.shape[0], height, rng)
+                image = resized(image, height * image.shape[1] // image.shape[0], height, self.inter_method, rng)
             if image.shape[1] < width:
-                image = self._resized(image, width, width * image.shape[0] // image.shape[1], rng)
+                image = resized(image, width, width * image.shape[0] // image.shape[1], self.inter_method, rng)
             part = self._placed(image, width, height, rng)
         if part.shape[:2] == (height, width):
             return part
-        return self._resized(part.contiguous(), width, height, rng)
+        return resized(part.contiguous(), width, height, self.inter_method, rng)
 
     def _placed(self, image: torch.Tensor, width: int, height: int, rng: Random) -> torch.Tensor:
         """A part of that size, from anywhere or from the middle."""
@@ -233,7 +224,11 @@ class ImageAugmentation:
 
     @cached_property
     def _is_jittered(self) -> bool:
-        return any((self.brightness, self.contrast, self.saturation, self.pca_noise))
+        return any((self.brightness, self.contrast, self.saturation, self.pca_noise, self._shifts))
+
+    @property
+    def _shifts(self) -> bool:
+        return (self.random_h, self.random_s, self.random_l) != (0, 0, 0)
 
     def _jittered(self, image: torch.Tensor, rng: Random) -> torch.Tensor:
         def brightness(image: torch.Tensor) -> torch.Tensor:
@@ -247,32 +242,42 @@ class ImageAugmentation:
             alpha = 1 + rng.uniform(-self.saturation, self.saturation)
             return image * alpha + (1 - alpha) * _luma(image)
 
-        changes = [
-            change
-            for change, strength in (
-                (brightness, self.brightness),
-                (contrast, self.contrast),
-                (saturation, self.saturation),
-            )
-            if strength
-        ]
+        jitters = ((brightness, self.brightness), (contrast, self.contrast), (saturation, self.saturation))
+        changes = [change for change, strength in jitters if strength]
         rng.shuffle(changes)
         for change in changes:
-            image = change(image)
+            image = change(image.float())
+        if self._shifts and image.shape[2] == 3:
+            limits = (self.random_h, self.random_l, self.random_s)
+            image = hls.shifted(as_bytes(image), *(int(rng.uniform(-limit, limit)) for limit in limits))
         if self.pca_noise > 0 and image.shape[2] == 3:
             alpha = [rng.gauss(0, self.pca_noise) for _ in range(3)]
             noise = np.array(IMAGENET_EIGENVECTORS) @ (alpha * np.array(IMAGENET_EIGENVALUES))
             image = image + torch.tensor(noise, dtype=torch.float32)
         return image.clamp(0, 255)
 
-    def _normalized(self, image: torch.Tensor) -> torch.Tensor:
-        channels = image.shape[0]
-        mean, std = self.mean[:channels], self.std[:channels]
-        if any(mean):
-            image = image - torch.tensor(mean).view(-1, 1, 1)
-        if self.scale != 1 or any(deviation != 1 for deviation in std):
-            image = image * (self.scale / torch.tensor(std)).view(-1, 1, 1)
-        return image
+
+def resized(image: torch.Tensor, width: int, height: int, method: int, rng: Random) -> torch.Tensor:
+    """The image in another size by one of the methods of :mod:`symbind.image.resample`; 9 by size, 10 at random."""
+    if method == 9:
+        grows = width > image.shape[1] and height > image.shape[0]
+        shrinks = width < image.shape[1] and height < image.shape[0]
+        method = CUBIC if grows else AREA if shrinks else LINEAR
+    elif method == 10:
+        method = rng.randint(NEAREST, 4)
+    return resize(image, width, height, method)
+
+
+def resized_short(image: torch.Tensor, size: int, method: int, rng: Random) -> torch.Tensor:
+    """The image with its shorter side ``size`` long."""
+    height, width = image.shape[:2]
+    shorter = min(height, width)
+    return resized(image, width * size // shorter, height * size // shorter, method, rng)
+
+
+def as_bytes(image: torch.Tensor) -> torch.Tensor:
+    """uint8, rounded and cut at 0 and 255."""
+    return image if image.dtype == torch.uint8 else image.round().clamp(0, 255).to(torch.uint8)
 
 
 def _luma(image: torch.Tensor) -> torch.Tensor:

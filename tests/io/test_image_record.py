@@ -160,8 +160,8 @@ def test_files_that_cannot_be_read(path: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.rec").touch()
     with pytest.raises(mx.MXNetError, match="holds no records"):
         images(tmp_path / "empty.rec")
-    with pytest.warns(UserWarning, match="no use of shuffle_chunk_size"):
-        images(path, shuffle_chunk_size=3)
+    with pytest.warns(UserWarning, match="no use of nonsense"):
+        images(path, nonsense=3)
     with pytest.warns(UserWarning, match="not normalized"):
         mx.io.ImageRecordUInt8Iter(path_imgrec=path, data_shape=(3, 5, 5), batch_size=1, mean_r=1.0)
 
