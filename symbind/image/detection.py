@@ -12,14 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from ..base import MXNetError
 from ..io.iterator import DataDesc
 from ..ndarray import NDArray
 from .augment import IMAGENET_MEAN, IMAGENET_STD
 from .detection_augment import CORNERS, CreateDetAugmenter, DetAugmenter, Labelled
-from .iterator import ImageIter
+from .iterator import ImageIter, Sample
 
 __all__ = ["ImageDetIter", "boxes_of_label"]
 
@@ -103,44 +102,29 @@ class ImageDetIter(ImageIter):
 
     def _largest_label(self) -> tuple[int, int]:
         self.reset()
-        shapes = []
-        while (read := self._read()) is not None:
-            shapes.append(self._parse_label(read[0]).shape)
-            if shapes[-1][1] != shapes[0][1]:
-                raise MXNetError(
-                    f"{self._last_name()} has {shapes[-1][1]} numbers for each object, the first image {shapes[0][1]}"
-                )
+        most, width = 0, 0
+        while (file := self._read()) is not None:
+            try:
+                boxes = boxes_of_label(file.label)
+                width = width or boxes.shape[1]
+                if boxes.shape[1] != width:
+                    raise MXNetError(f"{boxes.shape[1]} numbers for each object, but {width} in the first image")
+            except MXNetError as error:
+                raise MXNetError(f"{file.name}: {error}") from None
+            most = max(most, len(boxes))
         self.reset()
-        if not shapes:
+        if not most:
             raise MXNetError("ImageDetIter has no images")
-        return max(count for count, _ in shapes), shapes[0][1]
-
-    def _parse_label(self, label: Any) -> np.ndarray:
-        try:
-            return boxes_of_label(label)
-        except MXNetError as error:
-            raise MXNetError(f"{self._last_name()}: {error}") from None
+        return most, width
 
     # ---- samples -----------------------------------------------------------------------------------------------
 
-    def _sample(self) -> tuple[np.ndarray, torch.Tensor] | None:
-        while (found := self._labelled()) is not None:
-            image, boxes = found
-            if self._is_valid(boxes):
-                return self._filled_up(boxes), self._finished(image)
-            logger.debug("%s is skipped: no object is left of it", self._last_name())
-        return None
-
-    def _labelled(self) -> Labelled | None:
-        """The next image and its boxes, augmented."""
-        read = self._read()
-        if read is None:
+    def _finished(self, label: Any, image: NDArray) -> Sample | None:
+        image, boxes = self.augmentation_transform(image, boxes_of_label(label))
+        if not self._is_valid(boxes):
+            logger.debug("An image is skipped: augmentation has left no object in it")
             return None
-        boxes = self._parse_label(read[0])
-        try:
-            return self.augmentation_transform(self.imdecode(read[1]), boxes)
-        except MXNetError as error:
-            raise MXNetError(f"{self._last_name()}: {error}") from error
+        return self._filled_up(boxes), self._in_batch(image)
 
     def _is_valid(self, boxes: np.ndarray) -> bool:
         if boxes.ndim != 2 or boxes.shape[1] < 5:
@@ -151,7 +135,7 @@ class ImageDetIter(ImageIter):
     def _filled_up(self, boxes: np.ndarray) -> np.ndarray:
         count, width = self.label_shape
         if len(boxes) > count or boxes.shape[1] != width:
-            raise MXNetError(f"{self._last_name()} has labels of shape {boxes.shape}, expected {self.label_shape}")
+            raise MXNetError(f"labels of shape {boxes.shape} after augmentation, expected {self.label_shape}")
         label = np.full((count, width), NO_OBJECT, np.float32)
         label[: len(boxes)] = boxes
         return label
@@ -181,7 +165,7 @@ class ImageDetIter(ImageIter):
             if self._augmentation is not None:
                 self.auglist = CreateDetAugmenter(data_shape, **self._augmentation)
         if label_shape is not None:
-            self.label_shape = tuple(label_shape)
+            self.label_shape = label_shape
             self.provide_label = [DataDesc(self.provide_label[0].name, (self.batch_size, *label_shape))]
 
     def check_label_shape(self, label_shape: Sequence[int]) -> None:
@@ -239,8 +223,9 @@ class ImageDetIter(ImageIter):
         Drawing needs Pillow, the window OpenCV.
         """
         mean, std = (np.array(usual) if x is True else x for x, usual in ((mean, IMAGENET_MEAN), (std, IMAGENET_STD)))
-        while (found := self._labelled()) is not None:
-            pixels, boxes = found[0].asnumpy().astype(np.float32), found[1]
+        while (file := self._read()) is not None:
+            image, boxes = self.augmentation_transform(self.imdecode(file.data), boxes_of_label(file.label))
+            pixels = image.asnumpy().astype(np.float32)
             pixels = pixels * (1 if std is None else std) + (0 if mean is None else mean)
             if clip:
                 pixels = pixels.clip(0, 255)

@@ -70,11 +70,12 @@ class DetRandomSelectAug(DetAugmenter):
 
     def __init__(self, aug_list: DetAugmenter | Sequence[DetAugmenter], skip_prob: float = 0) -> None:
         super().__init__(skip_prob=skip_prob)
-        self.aug_list = list(aug_list) if isinstance(aug_list, (list, tuple)) else [aug_list]
-        for augmenter in self.aug_list:
+        given: list[Any] = list(aug_list) if isinstance(aug_list, (list, tuple)) else [aug_list]
+        for augmenter in given:
             if not isinstance(augmenter, DetAugmenter):
                 raise ValueError(f"DetRandomSelectAug selects a DetAugmenter, not a {type(augmenter).__name__}")
-        self.skip_prob = skip_prob if self.aug_list else 1
+        self.aug_list: list[DetAugmenter] = given
+        self.skip_prob = skip_prob if given else 1
 
     def dumps(self) -> Any:
         return [type(self).__name__.lower(), [augmenter.dumps() for augmenter in self.aug_list]]

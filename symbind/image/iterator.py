@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,8 +25,23 @@ __all__ = ["ImageIter"]
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
 
+# A label, and the image as it stands in the batch.
+Sample = tuple[np.ndarray, torch.Tensor]
+
+
+class LabelledFile(NamedTuple):
+    """An image that waits to be decoded; ``name`` is for messages."""
+
+    label: Any
+    data: bytes
+    name: str
+
+
 class ImageIter(DataIter):
     """Batches of images of shape (batch_size, channels, height, width), and their labels.
+
+    The images of a batch are decoded by as many threads as there are processors, and augmented one after the other;
+    :class:`~symbind.io.PrefetchingIter` makes batches ready while others are being used.
 
     The images come from a record file, from image files that a list names, or from image files that ``imglist``
     names; if there are a record file and a list, the list gives the labels. What a subclass may want to change has
@@ -120,7 +137,8 @@ class ImageIter(DataIter):
             size = len(self.seq) // num_parts
             self.seq = self.seq[part_index * size : (part_index + 1) * size] if num_parts > 1 else list(self.seq)
         self.cur = 0
-        self._carried: list[tuple[np.ndarray, torch.Tensor]] = []
+        self._decoders = ThreadPoolExecutor(os.cpu_count() or 1, "image decoding")
+        self._carried: list[Sample] = []
         self._ended = False
         self.hard_reset()
 
@@ -153,8 +171,7 @@ class ImageIter(DataIter):
     def next(self) -> DataBatch:
         samples, self._carried = self._carried, []
         carried = len(samples)
-        while len(samples) < self.batch_size and (sample := self._sample()) is not None:
-            samples.append(sample)
+        samples += self._samples(self.batch_size - carried)
         pad = self.batch_size - len(samples)
         if pad and (not samples or self.last_batch_handle != "pad"):
             self._carried = samples if self.last_batch_handle == "roll_over" else []
@@ -167,52 +184,53 @@ class ImageIter(DataIter):
         pad = self.batch_size - carried if carried else pad
         return DataBatch([NDArray(data)], [NDArray(torch.from_numpy(labels))], pad)
 
-    def _read(self) -> tuple[Any, bytes] | None:
-        """The next label and file; None at the end of the epoch, also if asked again."""
+    def _samples(self, count: int) -> list[Sample]:
+        """The next finished samples, fewer than ``count`` only if the epoch ends."""
+        samples: list[Sample] = []
+        while len(samples) < count and (files := list(islice(iter(self._read, None), count - len(samples)))):
+            # Decoding is most of the work. It draws nothing at random, so that its order does not matter.
+            images = [self._decoders.submit(self.imdecode, file.data) for file in files]
+            for file, image in zip(files, images):
+                try:
+                    sample = self._finished(file.label, image.result())
+                except MXNetError as error:
+                    raise MXNetError(f"{file.name}: {error}") from error
+                if sample is not None:
+                    samples.append(sample)
+        return samples
+
+    def _read(self) -> LabelledFile | None:
+        """The next file; None at the end of the epoch, also if asked again."""
         if self._ended:
             return None
         try:
-            return self.next_sample()
+            label, data = self.next_sample()
         except StopIteration:
             self._ended = True
             return None
+        return LabelledFile(label, data, self._last_name())
 
-    def _sample(self) -> tuple[np.ndarray, torch.Tensor] | None:
-        """The next label and finished image; None at the end of the epoch."""
-        read = self._read()
-        if read is None:
-            return None
-        label, data = read
-        try:
-            image = self.augmentation_transform(self.imdecode(data))
-        except MXNetError as error:
-            raise MXNetError(f"{self._last_name()}: {error}") from error
-        return self._checked_label(label), self._finished(image)
-
-    def _finished(self, image: NDArray) -> torch.Tensor:
-        """An augmented image as it stands in the batch."""
-        image = self.postprocess_data(image)
-        if image.shape != self.data_shape:
-            raise MXNetError(
-                f"{self._last_name()} has shape {image.shape} after augmentation, expected {self.data_shape}"
-            )
-        return image.tensor.to(as_torch(self.dtype))
-
-    def _from_the_beginning(self, count: int) -> list[tuple[np.ndarray, torch.Tensor]]:
-        """Samples that fill the last batch up; the epoch remains at its end."""
-        samples: list[tuple[np.ndarray, torch.Tensor]] = []
-        while len(samples) < count:
-            self._rewind()
-            while len(samples) < count and (sample := self._sample()) is not None:
-                samples.append(sample)
-        self._ended = True
-        return samples
-
-    def _checked_label(self, label: Any) -> np.ndarray:
+    def _finished(self, label: Any, image: NDArray) -> Sample | None:
+        """A label and a decoded image as they stand in the batch; None leaves them out."""
         values = np.asarray(label, np.float32).reshape(-1)
         if values.size != self.label_width:
-            raise MXNetError(f"{self._last_name()} has {values.size} labels, expected label_width={self.label_width}")
-        return values
+            raise MXNetError(f"{values.size} labels, expected label_width={self.label_width}")
+        return values, self._in_batch(self.augmentation_transform(image))
+
+    def _in_batch(self, image: NDArray) -> torch.Tensor:
+        image = self.postprocess_data(image)
+        if image.shape != self.data_shape:
+            raise MXNetError(f"shape {image.shape} after augmentation, expected {self.data_shape}")
+        return image.tensor.to(as_torch(self.dtype))
+
+    def _from_the_beginning(self, count: int) -> list[Sample]:
+        """Samples that fill the last batch up; the epoch remains at its end."""
+        samples: list[Sample] = []
+        while len(samples) < count:
+            self._rewind()
+            samples += self._samples(count - len(samples))
+        self._ended = True
+        return samples
 
     def _last_name(self) -> str:
         """What the sample that was read last is called in messages."""
