@@ -24,6 +24,7 @@ from . import (
     random,
     recordio,
     registry,
+    resume,
     rnn,
     symbol,
     test_utils,

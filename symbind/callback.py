@@ -23,10 +23,15 @@ __all__ = [
     "LogValidationMetricsCallback",
     "ProgressBar",
     "Speedometer",
+    "StopTraining",
     "do_checkpoint",
     "log_train_metric",
     "module_checkpoint",
 ]
+
+
+class StopTraining(Exception):
+    """Raised by a callback to end training; what it says is logged, and ``fit`` returns."""
 
 
 def do_checkpoint(prefix: str, period: int = 1) -> Callable[[int, Any, Any, Any], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 from .context import Context
 
-__all__ = ["generator", "seed"]
+__all__ = ["generator", "random_states", "restore_random_states", "seed"]
 
 _lock = threading.Lock()
 _generators: dict[torch.device, torch.Generator] = {}
@@ -53,3 +54,33 @@ def seed(seed_state: int, ctx: Context | str = "all") -> None:
 def _as_uint64(value: Any) -> int:
     """Any integer as one that torch accepts; negative ones stay distinct from positive ones."""
     return int(value) % 2**64
+
+
+# ---- the states of all generators -----------------------------------------------------------------------------------
+
+
+def random_states() -> dict[str, Any]:
+    """Where every source of random numbers stands: the operators', and those of iterators: NumPy's, Python's, torch's.
+
+    Plain values and arrays, for :func:`restore_random_states`.
+    """
+    with _lock:
+        devices = {str(device): found.get_state().numpy() for device, found in _generators.items()}
+    return {
+        "seed": _initial_seed,
+        "devices": devices,
+        "numpy": np.random.get_state(),
+        "python": random.getstate(),
+        "torch": torch.get_rng_state().numpy(),
+    }
+
+
+def restore_random_states(states: dict[str, Any]) -> None:
+    """Go on with random numbers where ``states``, of :func:`random_states`, say."""
+    global _initial_seed
+    _initial_seed = states["seed"]
+    for device, state in states["devices"].items():
+        generator(torch.device(device)).set_state(torch.from_numpy(state))
+    np.random.set_state(states["numpy"])
+    random.setstate(states["python"])
+    torch.set_rng_state(torch.from_numpy(states["torch"]))

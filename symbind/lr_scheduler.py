@@ -14,10 +14,12 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+from .stateful import Stateful
+
 __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorScheduler", "PolyScheduler"]
 
 
-class LRScheduler:
+class LRScheduler(Stateful):
     """What all schedules share: the base rate and the warm-up.
 
     Parameters

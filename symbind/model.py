@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from . import metric as metrics
 from .base import MXNetError
-from .callback import LogValidationMetricsCallback
+from .callback import LogValidationMetricsCallback, StopTraining
 from .checkpoint import load_checkpoint, load_params, save_checkpoint
 from .context import Context, cpu
 from .deployment import DeployedModel, load_archive
@@ -20,8 +21,9 @@ from .graph.symbol import Symbol
 from .initializer import Uniform
 from .io import DataIter, NDArrayIter
 from .module import BucketingModule, Module
-from .module.base_module import BatchEndParam, notify
+from .module.base_module import BatchEndParam, as_list, notify
 from .ndarray import NDArray
+from .resume import Session, Snapshot
 
 __all__ = [
     "BatchEndParam",
@@ -111,10 +113,12 @@ class FeedForward:
         monitor: Any = None,
         eval_end_callback: Any = LogValidationMetricsCallback(),
         eval_batch_end_callback: Any = None,
+        resume: str | os.PathLike[str] | Snapshot | None = None,
     ) -> None:
         """Train on an array (with labels ``y``) or an iterator; ``eval_data`` is an iterator or a pair of arrays.
 
-        ``work_load_list`` says how much of a batch each context has, as numbers to be compared.
+        ``work_load_list`` says how much of a batch each context has, as numbers to be compared. ``resume`` is as in
+        :meth:`.Module.fit`: a file from which a training that was stopped goes on.
         """
         logger = logger or logging
         if self.num_epoch is None:
@@ -143,31 +147,51 @@ class FeedForward:
         module.init_optimizer(kvstore, self.optimizer, self.kwargs)
         eval_metric = metrics.create(eval_metric)
         logger.info("Start training with %s", str(self.ctx))
-        train.reset()
-        for epoch in range(self.begin_epoch, self.num_epoch):
+        callbacks = (epoch_end_callback, batch_end_callback, eval_end_callback, eval_batch_end_callback)
+        session = Session(resume, module, train, evaluation, eval_metric, callbacks)
+        session.reset_data()
+        first_epoch, done, finished = session.restore(self.begin_epoch)
+        for epoch in range(first_epoch, first_epoch if finished else self.num_epoch):
             tic = time.time()
-            eval_metric.reset()
-            self._train_epoch(module, train, eval_metric, epoch, batch_end_callback, monitor, logger)
-            logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
-            self.arg_params, self.aux_params = module.get_params()
-            for callback in epoch_end_callback if isinstance(epoch_end_callback, list) else [epoch_end_callback]:
-                if callback is not None:
+            if not done:
+                eval_metric.reset()
+            try:
+                self._train_epoch(module, session, eval_metric, epoch, done, batch_end_callback, monitor, logger)
+                done = 0
+                logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
+                self.arg_params, self.aux_params = module.get_params()
+                for callback in as_list(epoch_end_callback):
                     callback(epoch, self.symbol, self.arg_params, self.aux_params)
-            if evaluation is not None:
-                module.score(
-                    evaluation,
-                    eval_metric,
-                    batch_end_callback=eval_batch_end_callback,
-                    score_end_callback=eval_end_callback,
-                    epoch=epoch,
-                )
+                if evaluation is not None:
+                    module.score(
+                        evaluation,
+                        eval_metric,
+                        batch_end_callback=eval_batch_end_callback,
+                        score_end_callback=eval_end_callback,
+                        epoch=epoch,
+                    )
+            except StopTraining as reason:
+                logger.info("Epoch[%d] Training stopped: %s", epoch, reason)
+                session.finished(epoch)
+                break
+            session.epoch_done(epoch)
+        # A callback may have set others, and a training that is not gone on with has made none here.
+        self.arg_params, self.aux_params = module.get_params()
 
     def _train_epoch(
-        self, module: Any, train: Any, eval_metric: Any, epoch: int, callbacks: Any, monitor: Any, logger: Any
+        self,
+        module: Any,
+        session: Session,
+        eval_metric: Any,
+        epoch: int,
+        nbatch: int,
+        callbacks: Any,
+        monitor: Any,
+        logger: Any,
     ) -> None:
-        nbatch = 0
+        """What is left of an epoch of which ``nbatch`` batches are done."""
         while True:
-            for batch in train:
+            for batch in session.batches():
                 if monitor is not None:
                     monitor.tic()
                 module.forward_backward(batch)
@@ -177,10 +201,11 @@ class FeedForward:
                 module.update_metric(eval_metric, batch.label)
                 nbatch += 1
                 notify(callbacks, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+                session.batch_done(epoch, nbatch)
                 if self.epoch_size is not None and nbatch >= self.epoch_size:
                     return
             logger.info("Epoch[%d] Resetting Data Iterator", epoch)
-            train.reset()
+            session.reset_data()
             if self.epoch_size is None:
                 return
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..stateful import state_of
+
 if TYPE_CHECKING:
     from ..ndarray import NDArray
 
@@ -161,6 +163,14 @@ class DataIter:
         """How many samples of the current batch only fill it up."""
         return None
 
+    def state_dict(self) -> dict[str, Any] | None:
+        """Where the iterator stands, as plain values and arrays; None if it cannot tell."""
+        return None
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where ``state``, of an iterator over the same data, says."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell where it stands")
+
 
 class ResizeIter(DataIter):
     """Another iterator with an epoch of exactly ``size`` batches; it is started again whenever it runs out.
@@ -208,6 +218,14 @@ class ResizeIter(DataIter):
             self.current_batch = self.data_iter.next()
         self.cur += 1
         return True
+
+    def state_dict(self) -> dict[str, Any] | None:
+        inner = state_of(self.data_iter)
+        return None if inner is None else {"cur": self.cur, "data_iter": inner}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.data_iter.load_state_dict(state["data_iter"])
+        self.cur = state["cur"]
 
     def getdata(self) -> Any:
         return None if self.current_batch is None else self.current_batch.data

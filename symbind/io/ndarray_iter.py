@@ -123,6 +123,20 @@ class NDArrayIter(RowIter):
         self._leftover = rows[whole:] if self.last_batch_handle == "roll_over" else rows[:0]
         self._begin_epoch(rows[:whole])
 
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **super().state_dict(),
+            "idx": self.idx,
+            "order": self._order,
+            "carried": self._carried,
+            "leftover": self._leftover,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.idx, self._order = state["idx"], state["order"]
+        self._carried, self._leftover = state["carried"], state["leftover"]
+
     def next(self) -> DataBatch:
         # Without the row numbers, which MXNet's batches do not carry either.
         if not self.iter_next():

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from ..base import MXNetError
+from ..stateful import state_of
 from .iterator import DataBatch, DataDesc, DataIter
 
 __all__ = ["PrefetchingIter"]
@@ -50,9 +51,11 @@ class PrefetchingIter(DataIter):
         super().__init__(self.provide_data[0][1][0])
         self.current_batch: DataBatch | None = None
         self._readers = [_Reader(iterator, depth) for iterator in self.iters]
+        self._taken = 0
 
     def reset(self) -> None:
         """Drop what was read ahead, reset all iterators and start reading again."""
+        self._taken = 0
         for reader in self._readers:
             reader.reset()
 
@@ -66,6 +69,7 @@ class PrefetchingIter(DataIter):
         batches = [batch for batch in read if batch is not None]
         if not batches:
             return False
+        self._taken += 1
         if len(batches) < len(read):
             raise MXNetError(
                 f"Iterators of PrefetchingIter must be of equal length, but iterator {read.index(None)} ended "
@@ -96,6 +100,16 @@ class PrefetchingIter(DataIter):
         assert self.current_batch is not None
         return self.current_batch
 
+    def state_dict(self) -> dict[str, Any] | None:
+        """Where the iterators stood at the last reset, and how many batches have been taken since."""
+        begun = [reader.begun for reader in self._readers]
+        return None if None in begun else {"begun": begun, "taken": self._taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for reader, begun in zip(self._readers, state["begun"], strict=True):
+            reader.begin_at(begun, state["taken"])
+        self._taken = state["taken"]
+
     def getdata(self) -> Any:
         return None if self.current_batch is None else self.current_batch.data
 
@@ -122,6 +136,8 @@ class _Reader:
         # A pool of one thread, which ends when the pool is collected or the process exits.
         self._thread = ThreadPoolExecutor(1, "prefetch")
         self._promised: deque[Future[DataBatch | None]] = deque()
+        # Where the iterator stands before it is read ahead: a place that its consumer can be brought back to.
+        self.begun = state_of(iterator)
         self._read_ahead()
 
     def _read_ahead(self) -> None:
@@ -136,11 +152,21 @@ class _Reader:
         return batch
 
     def reset(self) -> None:
+        self._drop()
+        self.begun = self._thread.submit(self._source.reset).result()
+        self._read_ahead()
+
+    def begin_at(self, begun: dict[str, Any], taken: int) -> None:
+        """Stand ``taken`` batches after the state ``begun`` of the iterator."""
+        self._drop()
+        self.begun = begun
+        self._thread.submit(self._source.begin_at, begun, taken).result()
+        self._read_ahead()
+
+    def _drop(self) -> None:
         for promise in self._promised:
             promise.cancel()
         self._promised.clear()
-        self._thread.submit(self._source.reset).result()
-        self._read_ahead()
 
     def close(self) -> None:
         self._promised.clear()
@@ -165,9 +191,17 @@ class _Source:
         self._ended = False
         return batch
 
-    def reset(self) -> None:
+    def reset(self) -> dict[str, Any] | None:
+        """Begin anew; returns where the iterator stands then."""
         self._iterator.reset()
         self._ended = False
+        return state_of(self._iterator)
+
+    def begin_at(self, begun: dict[str, Any], taken: int) -> None:
+        self._iterator.load_state_dict(begun)
+        self._ended = False
+        for _ in range(taken):
+            self.next()
 
 
 def _joined(

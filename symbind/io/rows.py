@@ -85,6 +85,20 @@ class RowIter(DataIter):
             raise MXNetError(f"{type(self).__name__} stands {where} batch; call next() or reset()")
         return self._rows[self._position : self._position + self.batch_size].astype(np.uint64)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The order of the rows and the place in it."""
+        return {"rows": self._rows, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on at that place; ValueError if the rows are not those of these arrays."""
+        rows = state["rows"]
+        if len(rows) % self.batch_size or (len(rows) and rows.max() >= self.num_data):
+            raise ValueError(
+                f"An order of {len(rows)} rows up to {rows.max()} does not suit {type(self).__name__} of "
+                f"{self.num_data} samples in batches of {self.batch_size}"
+            )
+        self._rows, self._position = rows, state["position"]
+
     def getdata(self) -> list[NDArray]:
         return self._take(self.data)
 
@@ -121,6 +135,13 @@ class RoundIter(RowIter):
         unread = self.num_data - self._first
         visited = math.ceil(unread / self.batch_size) * self.batch_size
         self._begin_epoch((self._first + np.arange(visited)) % self.num_data)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "first": self._first}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._first = state["first"]
 
     def getpad(self) -> int:
         unread = self.num_data - self._first

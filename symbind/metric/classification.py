@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 
+from ..stateful import Stateful
 from .metric import EvalMetric, alias, as_numpy, check_label_shapes, register
 
 __all__ = ["F1", "MCC", "PCC", "Accuracy", "TopKAccuracy"]
@@ -81,7 +82,7 @@ class TopKAccuracy(EvalMetric):
             self._add((best == label[:, None]).sum(), len(label))
 
 
-class _BinaryCounts:
+class _BinaryCounts(Stateful):
     """True and false positives and negatives, and the scores that are functions of them."""
 
     def __init__(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 
 from ..registry import registry_of
+from ..stateful import Stateful
 
 __all__ = ["CompositeEvalMetric", "EvalMetric", "alias", "as_numpy", "check_label_shapes", "create", "register"]
 
@@ -40,7 +41,7 @@ def _as_list(arrays: Any) -> Any:
     return [arrays] if hasattr(arrays, "shape") else arrays
 
 
-class EvalMetric:
+class EvalMetric(Stateful):
     """Base class of all metrics.
 
     A subclass defines :meth:`update`, which calls :meth:`_add` with what a batch contributes; the value of

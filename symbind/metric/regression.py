@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 
+from ..stateful import Stateful
 from .metric import EvalMetric, alias, as_numpy, check_label_shapes, register
 
 __all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
@@ -65,7 +66,7 @@ class RMSE(_BatchError):
         return math.sqrt(numpy.square(difference).mean())
 
 
-class _Moments:
+class _Moments(Stateful):
     """Means, squared deviations and co-deviation of two series, updated batch by batch.
 
     Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances",

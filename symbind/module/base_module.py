@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,13 +14,15 @@ import numpy as np
 from .. import metric as metrics
 from .. import ndarray as nd
 from ..base import MXNetError
+from ..callback import StopTraining
 from ..checkpoint import split_params
 from ..graph.symbol import Symbol
 from ..initializer import Uniform
 from ..io import DataBatch, DataIter
 from ..ndarray import NDArray
+from ..resume import Session, Snapshot
 
-__all__ = ["BaseModule", "BatchEndParam", "check_input_names", "notify"]
+__all__ = ["BaseModule", "BatchEndParam", "as_list", "check_input_names", "notify"]
 
 
 class BatchEndParam(NamedTuple):
@@ -31,7 +34,8 @@ class BatchEndParam(NamedTuple):
     locals: Any
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """None as no items, a list or tuple as its items, anything else as one."""
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
@@ -136,6 +140,13 @@ class BaseModule:
         raise NotImplementedError
 
     def install_monitor(self, mon: Any) -> None:
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step of training depends on, beside the batch, as plain values and arrays."""
+        raise NotImplementedError
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         raise NotImplementedError
 
     def get_states(self, merge_multi_context: bool = True) -> list[Any]:
@@ -287,12 +298,20 @@ class BaseModule:
         validation_metric: Any = None,
         monitor: Any = None,
         sparse_row_id_fn: Any = None,
+        resume: str | os.PathLike[str] | Snapshot | None = None,
     ) -> None:
         """Train for epochs ``begin_epoch`` to ``num_epoch``, binding and initializing as needed.
 
         After each epoch the training metric, the time it took and the validation metric are logged, and
         ``epoch_end_callback(epoch, symbol, arg_params, aux_params)`` is called; after each batch
-        ``batch_end_callback(BatchEndParam)``.
+        ``batch_end_callback(BatchEndParam)``. A callback ends training by raising
+        :class:`~symbind.callback.StopTraining`.
+
+        ``resume`` is a file, or a :class:`~symbind.resume.Snapshot` with a file. Every so many batches everything
+        that the next batch depends on is written to it. If the process ends, by whatever, the same call made again
+        goes on from there, and comes to the same weights, to the bit, as if nothing had happened. An iterator of
+        one's own must give the same batches again after the same :meth:`reset` with the same random numbers, or have
+        a ``state_dict``.
         """
         if num_epoch is None:
             raise AssertionError("please specify number of epochs")
@@ -316,37 +335,52 @@ class BaseModule:
         if validation_metric is None:
             validation_metric = eval_metric
 
-        for epoch in range(begin_epoch, num_epoch):
-            tic = time.time()
-            eval_metric.reset()
-            for nbatch, batch in enumerate(train_data):
-                if monitor is not None:
-                    monitor.tic()
-                self.prepare(batch, sparse_row_id_fn)
-                self.forward_backward(batch)
-                self.update()
-                self._update_metric_of(eval_metric, batch)
-                if monitor is not None:
-                    monitor.toc_print()
-                notify(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
-            for name, value in eval_metric.get_global_name_value():
-                self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, value)
-            self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
+        callbacks = (epoch_end_callback, batch_end_callback, eval_end_callback, eval_batch_end_callback)
+        session = Session(resume, self, train_data, eval_data, eval_metric, callbacks)
+        first_epoch, done, finished = session.restore(begin_epoch)
+        if finished:
+            return
 
-            params = self.get_params()
-            for callback in _as_list(epoch_end_callback):
-                callback(epoch, self.symbol, *params)
-            if eval_data is not None:
-                result = self.score(
-                    eval_data,
-                    validation_metric,
-                    score_end_callback=eval_end_callback,
-                    batch_end_callback=eval_batch_end_callback,
-                    epoch=epoch,
-                )
-                for name, value in result:
-                    self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
-            train_data.reset()
+        for epoch in range(first_epoch, num_epoch):
+            tic = time.time()
+            if not done:
+                eval_metric.reset()
+            try:
+                for nbatch, batch in enumerate(session.batches(), done):
+                    if monitor is not None:
+                        monitor.tic()
+                    self.prepare(batch, sparse_row_id_fn)
+                    self.forward_backward(batch)
+                    self.update()
+                    self._update_metric_of(eval_metric, batch)
+                    if monitor is not None:
+                        monitor.toc_print()
+                    notify(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+                    session.batch_done(epoch, nbatch + 1)
+                done = 0
+                for name, value in eval_metric.get_global_name_value():
+                    self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, value)
+                self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
+
+                params = self.get_params()
+                for callback in as_list(epoch_end_callback):
+                    callback(epoch, self.symbol, *params)
+                if eval_data is not None:
+                    result = self.score(
+                        eval_data,
+                        validation_metric,
+                        score_end_callback=eval_end_callback,
+                        batch_end_callback=eval_batch_end_callback,
+                        epoch=epoch,
+                    )
+                    for name, value in result:
+                        self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, value)
+            except StopTraining as reason:
+                self.logger.info("Epoch[%d] Training stopped: %s", epoch, reason)
+                session.finished(epoch)
+                return
+            session.reset_data()
+            session.epoch_done(epoch)
 
     def _update_metric_of(self, eval_metric: Any, batch: Any) -> None:
         """Update with a batch's labels; a list of batches has its labels sliced already."""
@@ -368,7 +402,7 @@ class BaseModule:
 
 def notify(callbacks: Any, param: BatchEndParam) -> None:
     """Call one callback, or each of a list."""
-    for callback in _as_list(callbacks):
+    for callback in as_list(callbacks):
         callback(param)
 
 

@@ -281,6 +281,16 @@ class BucketingModule(BaseModule):
                 module.borrow_optimizer(self._default)
         self.optimizer_initialized = True
 
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the default bucket's module, whose arrays and optimizer all others use."""
+        self._require(bound=True)
+        return self._default.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state of :meth:`state_dict`; ValueError if it is another network's."""
+        self._require(bound=True)
+        self._default.load_state_dict(state)
+
     # ---- steps --------------------------------------------------------------------------------------------------
 
     def prepare(self, data_batch: Any, sparse_row_id_fn: Any = None) -> None:

@@ -180,6 +180,19 @@ class DataParallelExecutorGroup:
             {name: _mean([auxiliary[name] for auxiliary in states]) for name in states[0]},
         )
 
+    def lasting(self, names: Iterable[str]) -> dict[str, NDArray]:
+        """What one step leaves for the next, context by context: the arguments among ``names``, auxiliary states, and
+        gradients that add up."""
+        kept, arrays = set(names), {}
+        for i, executor in enumerate(self.executors):
+            requests = executor._grad_req
+            arrays.update({f"{i}:arg:{name}": a for name, a in executor.arg_dict.items() if name in kept})
+            arrays.update({f"{i}:aux:{name}": a for name, a in executor.aux_dict.items()})
+            for name, gradient in executor.grad_dict.items():
+                if gradient is not None and requests[name] == "add":
+                    arrays[f"{i}:grad:{name}"] = gradient
+        return arrays
+
 
 def _collected(parts: Sequence[Sequence[Any]], axes: Sequence[int], merged: bool) -> list[Any]:
     """From arrays by context and name to arrays by name: each joined along its axis, or as a list by context."""

@@ -126,7 +126,39 @@ class Module(BaseModule):
 
     def _states_owner(self) -> Any:
         """Where the optimizer's states are: in the store if that updates, else here."""
-        return self._kvstore._updater if self._update_on_kvstore else self._updater
+        return getattr(self._kvstore, "_updater", None) if self._update_on_kvstore else self._updater
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step of training depends on, beside the batch: arrays of every context, and the optimizer.
+
+        MXNetError if the optimizer's states are out of reach, in a store of somebody else's.
+        """
+        self._require(bound=True, initialized=True, optimizer=True)
+        return {"arrays": self._lasting_arrays(), "updater": self._stateful_updater().state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state of :meth:`state_dict`; ValueError, and nothing has changed, if it is another network's."""
+        self._require(bound=True, initialized=True, optimizer=True)
+        updater = self._stateful_updater()
+        own, given = self._lasting_arrays(), state.get("arrays", {})
+        different = sorted(own.keys() ^ given.keys()) or [n for n in own if own[n].shape != given[n].shape]
+        if different:
+            name = different[0]
+            theirs, ours = (f"of shape {a[name].shape}" if name in a else "absent" for a in (given, own))
+            raise ValueError(f"the array {name} is {theirs} there, but {ours} here")
+        for name, array in own.items():
+            array.tensor.copy_(given[name].tensor)
+        self._fill_store()
+        updater.load_state_dict(state["updater"])
+
+    def _lasting_arrays(self) -> dict[str, NDArray]:
+        return self._bound_group().lasting([*self._param_names, *self._state_names])
+
+    def _stateful_updater(self) -> Any:
+        owner = self._states_owner()
+        if not hasattr(owner, "state_dict"):
+            raise MXNetError(f"The optimizer runs in {self._kvstore!r}, which does not tell its state")
+        return owner
 
     # ---- what it is ---------------------------------------------------------------------------------------------
 
@@ -311,10 +343,14 @@ class Module(BaseModule):
                 elif initializer is not None:
                     initializer(InitDesc(name, attributes.get(name)), array)
         self._bound_group().spread(self._param_names)
+        self._fill_store()
+        self.params_initialized = True
+
+    def _fill_store(self) -> None:
+        """Have the store, if it is there that parameters are updated, hold those of the first context."""
         if self._update_on_kvstore:
             for name, weights, _ in zip(*self._trained):
                 self._kvstore.assign(name, weights[0])
-        self.params_initialized = True
 
     def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
         """Copies of all parameters and auxiliary states, on the CPU."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import ndarray as nd
@@ -116,6 +116,13 @@ class PythonModule(BaseModule):
     ) -> None:
         """There is nothing to optimize."""
         self.optimizer_initialized = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """There is nothing that lasts from step to step."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """There is nothing to take over."""
 
     def update(self) -> None:
         """There is nothing to update."""

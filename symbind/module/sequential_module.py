@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from ..initializer import Uniform
@@ -187,6 +188,20 @@ class SequentialModule(BaseModule):
         for module in self._modules:
             module.init_optimizer(kvstore, optimizer, optimizer_params, force_init)
         self.optimizer_initialized = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states of all modules."""
+        self._require(bound=True, initialized=True, optimizer=True)
+        return {"modules": [module.state_dict() for module in self._modules]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state of :meth:`state_dict`; ValueError if it is another chain's."""
+        self._require(bound=True, initialized=True, optimizer=True)
+        given = state.get("modules", ())
+        if len(given) != len(self._modules):
+            raise ValueError(f"there are {len(given)} modules in the chain there, but {len(self._modules)} here")
+        for module, own in zip(self._modules, given):
+            module.load_state_dict(own)
 
     # ---- steps --------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import torch
 from ..lr_scheduler import LRScheduler
 from ..ndarray import NDArray
 from ..registry import registry_of
+from ..stateful import Stateful
 
 __all__ = ["LOW_PRECISION", "Optimizer", "create", "register"]
 
@@ -18,7 +19,7 @@ __all__ = ["LOW_PRECISION", "Optimizer", "create", "register"]
 LOW_PRECISION = (torch.float16, torch.bfloat16)
 
 
-class Optimizer:
+class Optimizer(Stateful):
     """Base class of all optimizers; a user's own defines :meth:`create_state` and :meth:`update`.
 
     Parameters are known by an index, an int or a string, and by a name if ``param_idx2name`` tells it.
@@ -226,7 +227,22 @@ class Optimizer:
             counts[one] = counts.get(one, self.begin_num_update) + 1
             self.num_update = max(counts[one], self.num_update)
 
-    # --- copies and pickles
+    # --- states, copies and pickles
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has changed since it was made: counts, rates, multipliers, and the scheduler's state.
+
+        The states of parameters belong to the :class:`Updater`.
+        """
+        state = super().state_dict()
+        # The symbol's attributes are as they were; and of the counts one is the other, of the current device.
+        for name in ("sym_info", "_index_update_count"):
+            state.pop(name, None)
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._set_current_context(0)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

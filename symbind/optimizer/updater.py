@@ -70,6 +70,16 @@ class Updater:
         if optimizer is not None:
             self.optimizer = optimizer
 
+    def state_dict(self) -> dict[str, Any]:
+        """The states, and what the optimizer has counted."""
+        return {"states": self.states, "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` said, into this optimizer."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.states = state["states"]
+        self._unplaced = set(self.states)
+
 
 def _placed(state: Any, context: Context) -> Any:
     if isinstance(state, NDArray):

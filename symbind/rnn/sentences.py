@@ -139,6 +139,17 @@ class BucketSentenceIter(DataIter):
         for rows in self.data:
             np.random.shuffle(rows)
 
+    def state_dict(self) -> dict[str, Any]:
+        """The order of batches and sentences, and the place in it."""
+        return {"curr_idx": self.curr_idx, "idx": self.idx, "data": self.data}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on at that place; ValueError if there are other buckets."""
+        shapes = [[rows.shape for rows in data] for data in (self.data, state["data"])]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"The sentences are {shapes[1]} in their buckets there, but {shapes[0]} here")
+        self.curr_idx, self.idx, self.data = state["curr_idx"], state["idx"], state["data"]
+
     def next(self) -> DataBatch:
         if self.curr_idx == len(self.idx):
             raise StopIteration
