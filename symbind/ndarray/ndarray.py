@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from operator import index
@@ -20,6 +21,7 @@ from ..ops.shapes import product
 from .arithmetic import Number, combine, is_number, scalar_operator
 from .conversion import as_tensor
 from .indexing import fill, read, write
+from .laid_out import LaidOut, Order, is_shared
 from .recording import is_recorded, leaves, make_leaf, mode, record_named, refuse_update
 
 __all__ = ["NDArray"]
@@ -32,7 +34,8 @@ class NDArray:
 
     ``tensor`` is contiguous and never part of torch's own differentiation. Arrays that share memory come from basic
     indexing of a contiguous part (``x[1]``, ``x[2:5]``), :meth:`reshape`, :meth:`detach`, and the zero-copy
-    conversions; everything else copies.
+    conversions; everything else copies. While a program trains an array it may keep the content in another order, see
+    :mod:`symbind.ndarray.laid_out`.
 
     Parameters
     ----------
@@ -42,7 +45,7 @@ class NDArray:
     Raises ValueError if the tensor is not contiguous, MXNetError if arrays cannot have its element type.
     """
 
-    __slots__ = ("__weakref__", "_entry", "context", "tensor")
+    __slots__ = ("__weakref__", "_entry", "_home", "_tensor", "context", "laid_out")
 
     # NumPy leaves operators with one NumPy operand to this class.
     __array_priority__ = 1000.0
@@ -52,13 +55,67 @@ class NDArray:
         if not tensor.is_contiguous():
             raise ValueError(f"NDArray needs a contiguous tensor, got strides {tensor.stride()}")
         as_torch(tensor.dtype)
-        self.tensor = tensor.detach() if tensor.requires_grad else tensor
+        self._tensor: torch.Tensor | None = tensor.detach() if tensor.requires_grad else tensor
+        #: The content, while that is not ``tensor``; :meth:`lay_out` sets it.
+        self.laid_out: LaidOut | None = None
+        self._home: weakref.ref[LaidOut] | None = None
         if ctx is None:
             device = tensor.device
             ctx = Context("gpu", device.index or 0) if device.type == "cuda" else Context("cpu", 0)
         self.context = ctx
         # The value that the array is in a recorded graph.
         self._entry: Entry | None = None
+
+    # ---- where its values are ----------------------------------------------------------------------------------
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The values row by row, to be read and written; brought into that order first if they lie in another."""
+        if self._tensor is None:
+            assert self.laid_out is not None
+            self._tensor, self.laid_out = self.laid_out.plain(), None
+        return self._tensor
+
+    @property
+    def storage(self) -> torch.Tensor:
+        """The values as they lie in memory now: ``tensor``, or flat in :attr:`order`."""
+        return self.tensor if self.laid_out is None else self.laid_out.elements
+
+    @property
+    def order(self) -> Order | None:
+        """The order that the values lie in now; None is row by row."""
+        return None if self.laid_out is None else self.laid_out.order
+
+    @property
+    def home(self) -> LaidOut | None:
+        """``laid_out``, also if that was before, as long as somebody keeps it."""
+        if self.laid_out is None and self._home is not None:
+            return self._home()
+        return self.laid_out
+
+    def lay_out(self, content: LaidOut) -> bool:
+        """Have ``content``, which holds the array's values, take the place of ``tensor``.
+
+        That is refused if anybody else looks at the memory of ``tensor``. Otherwise it is given back.
+        """
+        self._home = weakref.ref(content)
+        if self._tensor is None:
+            self.laid_out = content
+            return True
+        holder, self.laid_out, self._tensor = [self._tensor], content, None
+        if is_shared(holder):
+            self._tensor, self.laid_out = holder[0], None
+        return self._tensor is None
+
+    def lie_in(self, order: Order | None) -> torch.Tensor:
+        """The storage, after the values were brought into ``order`` if they lie in another."""
+        if order is not None and self.order != order:
+            self.laid_out, self._tensor = LaidOut.of(self.tensor, order), None
+        return self.tensor if order is None else self.storage
+
+    def _values(self) -> torch.Tensor:
+        """The values row by row, to be read at once: a copy if they lie in another order, where they stay."""
+        return self.tensor if self.laid_out is None else self.laid_out.plain()
 
     # ---- what it is --------------------------------------------------------------------------------------------
 
@@ -69,21 +126,21 @@ class NDArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return tuple(self.tensor.shape)
+        return tuple(self.tensor.shape) if self.laid_out is None else self.laid_out.shape
 
     @property
     def size(self) -> int:
         """Number of elements."""
-        return self.tensor.numel()
+        return self.storage.numel()
 
     @property
     def ndim(self) -> int:
-        return self.tensor.dim()
+        return len(self.shape)
 
     @property
     def dtype(self) -> type[np.generic]:
         """The NumPy type of the elements, such as ``numpy.float32`` (also for bfloat16, which NumPy lacks)."""
-        return as_numpy(self.tensor.dtype)
+        return as_numpy(self.storage.dtype)
 
     @property
     def stype(self) -> str:
@@ -118,8 +175,9 @@ class NDArray:
 
     def asnumpy(self) -> np.ndarray:
         """The values as a new NumPy array, which may be written."""
-        tensor = self.tensor.float() if self.tensor.dtype == torch.bfloat16 else self.tensor
-        return (tensor.clone() if tensor.device.type == "cpu" and tensor is self.tensor else tensor.cpu()).numpy()
+        values = self._values()
+        tensor = values.float() if values.dtype == torch.bfloat16 else values
+        return (tensor.clone() if tensor.device.type == "cpu" and tensor is self._tensor else tensor.cpu()).numpy()
 
     def asscalar(self) -> np.generic:
         """The one element as a NumPy scalar; ValueError if there are more or none."""
@@ -148,7 +206,8 @@ class NDArray:
         Returns the array that was written. MXNetError if the shapes differ, TypeError for any other ``other``.
         """
         if isinstance(other, Context):
-            result = NDArray(self.tensor.to(other.device, copy=True), other)
+            values = self._values()
+            result = NDArray(values.to(other.device, copy=values is self._tensor), other)
             record_named("_copy", [self], result)
             return result
         if not isinstance(other, NDArray):
@@ -159,16 +218,17 @@ class NDArray:
             raise MXNetError(f"copyto: an array of shape {self.shape} does not fit one of shape {other.shape}")
         else:
             refuse_update(other)
-            other.tensor.copy_(self.tensor)
+            other.tensor.copy_(self._values())
             record_named("Cast", [self], other, dtype=name_of(other.tensor.dtype))
         return other
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
         """The values in another type; a copy also for the same type, unless ``copy`` is false."""
         wanted = as_torch(dtype)
-        if wanted == self.tensor.dtype and not copy:
+        if wanted == self.storage.dtype and not copy:
             return self
-        result = NDArray(self.tensor.to(wanted, copy=True), self.context)
+        values = self._values()
+        result = NDArray(values.to(wanted, copy=values is self._tensor), self.context)
         record_named("Cast", [self], result, dtype=name_of(wanted))
         return result
 

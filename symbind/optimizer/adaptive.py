@@ -9,7 +9,6 @@ from collections.abc import Hashable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..ndarray import NDArray
 from .batch import Batch
@@ -181,10 +180,10 @@ class GroupAdaGrad(RuleOptimizer):
         if len(weight.shape) != 2:
             name = self.idx2name.get(index, index)
             raise ValueError(f"GroupAdaGrad updates matrices only; parameter {name} has shape {weight.shape}")
-        return NDArray(weight.tensor.new_zeros(weight.shape[0], 1), weight.context)
+        return NDArray(weight.storage.new_zeros(weight.shape[0], 1), weight.context)
 
-    def _fits(self, state: Tensor, weight: Tensor) -> bool:
-        return state.shape == (weight.shape[0], 1) and state.dtype == weight.dtype
+    def _fits(self, state: NDArray, weight: NDArray) -> bool:
+        return state.shape == (weight.shape[0], 1) and state.storage.dtype == weight.storage.dtype
 
     def _coefficients(self, index: Hashable, lr: float, wd: float, t: int) -> tuple[float, ...]:
         if wd:

@@ -134,16 +134,17 @@ class LBSGD(SGD):
         self.updates_per_epoch = updates_per_epoch
         self.init_updates = begin_epoch * updates_per_epoch
         self.num_epochs = num_epochs
-        self.cumgrads: dict[Hashable, Tensor] = {}
+        self.cumgrads: dict[Hashable, NDArray] = {}
 
     def _parameter(self, index: Hashable, weight: NDArray, grad: NDArray, state: Any, master: bool) -> Parameter:
         # The rule is to see the sum of the gradients, which outlives the arrays of one executor.
         parameter = super()._parameter(index, weight, grad, state, master)
         total = self.cumgrads.get(index)
-        if total is None or total.shape != parameter.grad.shape:
-            total = torch.zeros_like(parameter.weight)
-            self.cumgrads[index] = total
-        return _Gathering(parameter.weight, total, parameter.states, parameter.stored, parameter.grad)
+        if total is None or total.shape != grad.shape:
+            zeros = torch.zeros(grad.shape, dtype=parameter.weight.dtype, device=parameter.weight.device)
+            total = self.cumgrads[index] = NDArray(zeros, grad.context)
+        gathered = total.lie_in(grad.order)
+        return _Gathering(parameter.weight, gathered, parameter.states, parameter.stored, parameter.grad)
 
     def _step_coefficients(self, indices: Sequence[Hashable], parameters: Sequence[Any]) -> list[tuple[float, ...]]:
         # As in MXNet the rate is looked up before the update is counted.

@@ -117,9 +117,9 @@ class Optimizer(Stateful):
             master = weight.astype("float32")
             pair = (master, self.create_state(index, master))
             return pair if self.master_first else pair[::-1]
-        if weight.tensor.dtype in LOW_PRECISION:
+        if weight.storage.dtype in LOW_PRECISION:
             warnings.warn(
-                f"Accumulating with {weight.tensor.dtype} in optimizer can lead to poor accuracy or slow "
+                f"Accumulating with {weight.storage.dtype} in optimizer can lead to poor accuracy or slow "
                 "convergence. Consider using multi_precision=True option of the optimizer",
                 UserWarning,
                 stacklevel=2,
@@ -151,7 +151,7 @@ class Optimizer(Stateful):
             self.update_multi_precision(index, weight, grad, state)
 
     def _keeps_master(self, weight: NDArray) -> bool:
-        return self.multi_precision and weight.tensor.dtype in LOW_PRECISION
+        return self.multi_precision and weight.storage.dtype in LOW_PRECISION
 
     # --- learning rates and weight decay
 

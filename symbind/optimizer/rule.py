@@ -8,7 +8,7 @@ are cut, is decided when arrays are first seen and kept while the same arrays co
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ __all__ = ["RuleOptimizer", "zeros_like"]
 
 def zeros_like(weight: NDArray) -> NDArray:
     """Zeros with shape, dtype and context of ``weight``."""
-    return NDArray(torch.zeros_like(weight.tensor), weight.context)
+    return NDArray(torch.zeros(weight.shape, dtype=weight.storage.dtype, device=weight.storage.device), weight.context)
 
 
 class RuleOptimizer(Optimizer):
@@ -108,27 +108,32 @@ class RuleOptimizer(Optimizer):
         copy = None
         if master:
             copy, state = state if self.master_first else state[::-1]
-        states = state if isinstance(state, (tuple, list)) else (state,)
-        parameter = Parameter(
-            weight.tensor if copy is None else copy.tensor,
-            grad.tensor,
-            tuple(array.tensor for array in states if array is not None),
-            None if copy is None else weight.tensor,
-        )
-        unfit = [("gradient", grad.tensor)] if grad.shape != weight.shape else []
-        if copy is not None and copy.shape != weight.shape:
-            unfit.append(("float32 copy", copy.tensor))
-        unfit += [("state", array) for array in parameter.states if not self._fits(array, parameter.weight)]
+        states = [array for array in (state if isinstance(state, (tuple, list)) else (state,)) if array is not None]
+        updated = weight if copy is None else copy
+        unfit = [("gradient", grad)] if grad.shape != weight.shape else []
+        unfit += [("float32 copy", updated)] if updated.shape != weight.shape else []
+        unfit += [("state", array) for array in states if not self._fits(array, updated)]
         for what, array in unfit:
             raise ValueError(
                 f"{type(self).__name__}: the {what} of parameter {self.idx2name.get(index, index)} has shape "
-                f"{tuple(array.shape)} and dtype {array.dtype}, but the weight to update has shape {weight.shape} "
-                f"and dtype {parameter.weight.dtype}"
+                f"{array.shape} and dtype {array.storage.dtype}, but the weight to update has shape {weight.shape} "
+                f"and dtype {updated.storage.dtype}"
             )
-        return parameter
+        # Where each element lies does not matter to a rule, as long as it is the same place in all arrays. An order is
+        # one of elements of a certain size.
+        alike = weight.order == grad.order and all(
+            array.shape == weight.shape and array.storage.dtype == weight.storage.dtype for array in (updated, *states)
+        )
+        order = weight.order if alike else None
+        return Parameter(
+            updated.lie_in(order),
+            grad.lie_in(order),
+            tuple(array.lie_in(order) for array in states),
+            None if copy is None else weight.lie_in(order),
+        )
 
-    def _fits(self, state: Tensor, weight: Tensor) -> bool:
-        return state.shape == weight.shape and state.dtype == weight.dtype
+    def _fits(self, state: NDArray, weight: NDArray) -> bool:
+        return state.shape == weight.shape and state.storage.dtype == weight.storage.dtype
 
     # --- updates
 
@@ -176,6 +181,15 @@ class RuleOptimizer(Optimizer):
         self._forget_arrays()
 
 
+def _arrays_of(states: Sequence[Any]) -> Iterator[NDArray]:
+    """The arrays in states as optimizers make them: alone, or in tuples and lists."""
+    for state in states:
+        if isinstance(state, NDArray):
+            yield state
+        elif isinstance(state, (tuple, list)):
+            yield from _arrays_of(state)
+
+
 class _PreparedUpdate:
     """The update of certain arrays, ready to be repeated."""
 
@@ -194,17 +208,23 @@ class _PreparedUpdate:
             optimizer._parameter(index, weight, grad, state, masters and optimizer._keeps_master(weight))
             for index, weight, grad, state in zip(indices, weights, grads, states, strict=True)
         ]
-        self.arrays = [(weight.tensor, grad.tensor) for weight, grad in zip(weights, grads)]
+        self.arrays = [(weight.storage, grad.storage) for weight, grad in zip(weights, grads)]
         self.states = list(states)
+        self.state_storages = [array.storage for array in _arrays_of(states)]
+        self.written = [p.weight if p.stored is None else p.stored for p in self.parameters]
         # Positions of parameters with equal coefficients, and their batches.
         self.groups: list[tuple[list[int], list[Batch]]] = []
 
     def is_for(self, weights: Sequence[NDArray], grads: Sequence[NDArray], states: Sequence[Any]) -> bool:
         """Whether these are the arrays that were prepared."""
-        return all(
-            weight.tensor is known_weight and grad.tensor is known_grad
-            for weight, grad, (known_weight, known_grad) in zip(weights, grads, self.arrays, strict=True)
-        ) and all(state is known for state, known in zip(states, self.states, strict=True))
+        return (
+            all(
+                weight.storage is known_weight and grad.storage is known_grad
+                for weight, grad, (known_weight, known_grad) in zip(weights, grads, self.arrays, strict=True)
+            )
+            and all(state is known for state, known in zip(states, self.states, strict=True))
+            and all(array.storage is known for array, known in zip(_arrays_of(states), self.state_storages))
+        )
 
     def run(self) -> None:
         """Make one update."""
@@ -216,6 +236,8 @@ class _PreparedUpdate:
                 batch.fetch()
                 self.optimizer._apply(batch, *coefficients[positions[0]])
                 batch.store()
+        # torch's fused kernels do not count what they write, and others go by these counts.
+        torch.autograd.graph.increment_version(self.written)
 
     def _grouped_by(self, coefficients: list[tuple[float, ...]]) -> bool:
         return all(

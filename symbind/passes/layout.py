@@ -7,7 +7,7 @@ dense layout as it comes, so a layout chosen by one heavy operator reaches the n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -57,13 +57,20 @@ def arrange(
     value: Any,
     fallback: Fallback,
     training: bool,
+    settled: Mapping[Node, Any] | None = None,
+    movable: Collection[Node] = (),
+    like: Mapping[int, Node] | None = None,
 ) -> Arranged:
     """Choose an implementation for every node; ``outputs`` come out plain.
 
     ``value(shape, dtype, layout)`` describes an array to the engine, ``fallback`` runs what the engine leaves alone,
     ``training`` says that gradients are computed too. Shapes and types of new nodes are added to the tables.
+
+    Variables are plain, but those in ``settled`` have a layout, and parameters in ``movable`` get the one that the
+    first node to read them wants. ``like`` says by position which outputs come out in the layout of which variable.
     """
-    result = Arranged([])
+    result = Arranged([], layouts={Entry(node): layout for node, layout in (settled or {}).items()})
+    movable = set(movable).difference(settled or {})
     copies: dict[Node, Node] = {}
     converted: dict[tuple[Entry, Any], Entry] = {}
 
@@ -101,10 +108,16 @@ def arrange(
         if chosen is None:
             chosen = fallback(node, _shared_layout(node, values, made, fallback))
         unread = node.op.unread_inputs(node.params)
-        wanted = [
-            e if i in unread else in_layout(e, layout, node.serial - 0.5)
-            for i, (e, layout) in enumerate(zip(inputs, chosen.input_layouts))
-        ]
+        wanted = list(inputs)
+        for i, (entry, layout) in enumerate(zip(inputs, chosen.input_layouts)):
+            if i in unread:
+                continue
+            if entry.node in movable:
+                movable.discard(entry.node)
+                # What flows through a network comes first, and anew with every batch: to move that is no use.
+                if i > 0 and layout is not None and layout.is_dense:
+                    result.layouts[entry] = layout
+            wanted[i] = in_layout(entry, layout, node.serial - 0.5)
         copy = node
         if tuple(wanted) != node.inputs:
             copy = Node(node.op, node.name, node.attrs, wanted, node.params, node.serial)
@@ -114,8 +127,11 @@ def arrange(
         for i, layout in enumerate(chosen.output_layouts):
             if layout is not None:
                 result.layouts[Entry(copy, i)] = layout
-    # What leaves the program is plain; it is converted as soon as it is there.
-    result.outputs = [in_layout(Entry(copies.get(node, node), i), None, node.serial + 0.25) for node, i in outputs]
+    # What leaves the program is converted as soon as it is there.
+    for position, (node, i) in enumerate(outputs):
+        variable = (like or {}).get(position)
+        layout = None if variable is None else result.layouts.get(Entry(variable))
+        result.outputs.append(in_layout(Entry(copies.get(node, node), i), layout, node.serial + 0.25))
     return result
 
 

@@ -25,6 +25,7 @@ from ..passes.simplify import simplify
 from .arena import ArenaMemory
 from .engine import Engine, Value
 from .program import Program
+from .resident import ResidentArgument, ResidentGradient, content_for, resident_layout
 from .torch_engine import TorchImplementation
 
 __all__ = ["Bound", "GradientTarget", "compile_program", "require_complete"]
@@ -55,7 +56,7 @@ class Bound:
         reached = set(order)
         given = [(node, array) for node, array in self.variables if node in reached]
         shapes = infer_shapes(order, {node: array.shape for node, array in given})
-        dtypes = infer_dtypes(order, {node: array.tensor.dtype for node, array in given})
+        dtypes = infer_dtypes(order, {node: array.storage.dtype for node, array in given})
         require_complete(order, shapes, dtypes)
         return shapes, dtypes
 
@@ -84,20 +85,50 @@ def compile_program(
         if again != results[count:]:
             results = [*results[:count], *again]
             shapes, dtypes = bound.infer(results)
-    arranged = arrange(results, engine, shapes, dtypes, Value, TorchImplementation, training=training)
+    # Parameters may stay as kernels want them, with their gradients, unless these are added up for the caller.
+    replaced = {target.variable for target in bound.targets if not target.accumulate} if rewrite else ()
+    settled = {node: resident_layout(array, engine) for node, array in bound.variables} if rewrite else {}
+    arranged = arrange(
+        results,
+        engine,
+        shapes,
+        dtypes,
+        Value,
+        TorchImplementation,
+        training=training,
+        settled={node: layout for node, layout in settled.items() if layout is not None},
+        movable=replaced,
+        like={count + i: variable for i, variable in enumerate(bound.gradients) if variable in replaced},
+    )
     heads = arranged.outputs[:count]
     gradients = dict(zip(bound.gradients, arranged.outputs[count:]))
 
-    arrays = {Kept(node): array for node, array in bound.variables}
+    tensors: dict[Kept, torch.Tensor] = {}
+    residents: list[ResidentArgument] = []
+    resident_gradients: list[ResidentGradient] = []
+    for node, array in bound.variables:
+        layout = arranged.layouts.get(Entry(node))
+        if layout is None:
+            tensors[Kept(node)] = array.tensor
+        else:
+            content = content_for(array, engine, layout)
+            residents.append(ResidentArgument(array, content))
+            tensors[Kept(node)] = content.elements
     stores, gradient_stores = [], []
     for i, (entry, output) in enumerate(zip(heads, bound.outputs)):
         place = Kept(("output", i))
-        arrays[place] = output
+        tensors[place] = output.tensor
         stores.append(Store(entry, place))
     for target in bound.targets:
-        place = Kept(("gradient", target.variable))
-        arrays[place] = target.array
-        gradient_stores.append(Store(gradients[target.variable], place, target.accumulate))
+        place, entry = Kept(("gradient", target.variable)), gradients[target.variable]
+        layout = arranged.layouts.get(entry)
+        if layout is None:
+            tensors[place] = target.array.tensor
+        else:
+            content = content_for(target.array, engine, layout)
+            resident_gradients.append(ResidentGradient(target.array, content))
+            tensors[place] = content.elements
+        gradient_stores.append(Store(entry, place, target.accumulate))
 
     order = execution_order(arranged.outputs)
     # While training, parameters change at every step: only inference is worth preparing for.
@@ -113,7 +144,7 @@ def compile_program(
     backward = [node for node in steps if node not in in_forward]
     program = Program(
         memory(forward, backward, stores, gradient_stores, held=hoisted),
-        {kept: array.tensor for kept, array in arrays.items()},
+        tensors,
         shapes,
         dtypes,
         arranged.implementations,
@@ -124,6 +155,8 @@ def compile_program(
         share,
         parts,
         preparation,
+        residents,
+        resident_gradients,
     )
     return program, heads
 

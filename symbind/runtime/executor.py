@@ -14,6 +14,7 @@ from ..context import Context
 from ..graph.node import Entry, Node, execution_order, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
+from ..ndarray.memory import allocate
 from ..ops.shapes import is_known, product
 from ..passes.cells import CELLS
 from ..passes.fuse import fuse
@@ -107,7 +108,7 @@ class Executor:
         for node, array in zip((*self._arguments, *self._auxiliary), (*self.arg_arrays, *self.aux_arrays)):
             if 0 in array.shape:
                 raise MXNetError(f"Cannot bind {node.name}: its shape {array.shape} holds no elements")
-            if array.tensor.device != self._device:
+            if array.storage.device != self._device:
                 raise MXNetError(f"Cannot bind {node.name}: it is on {array.context}, the executor on {self._ctx}")
         for node, array, grad in zip(self._arguments, self.arg_arrays, self.grad_arrays):
             if grad is not None and grad.shape != array.shape:
@@ -135,13 +136,13 @@ class Executor:
         arrays = (*self.arg_arrays, *self.aux_arrays)
         order = post_order(self._symbol.entries)
         shapes: Any = infer_shapes(order, {n: a.shape for n, a in zip(variables, arrays)})
-        dtypes: Any = infer_dtypes(order, {n: a.tensor.dtype for n, a in zip(variables, arrays)})
+        dtypes: Any = infer_dtypes(order, {n: a.storage.dtype for n, a in zip(variables, arrays)})
         for node, array in zip(variables, arrays):
             if shapes[node][0] != array.shape:
                 raise MXNetError(f"Shape of {node.name} is {array.shape}, but the graph asks for {shapes[node][0]}")
         require_complete(order, shapes, dtypes)
         self.outputs = [
-            NDArray(torch.empty(shapes[e.node][e.index], dtype=dtypes[e.node][e.index], device=self._device), self._ctx)
+            NDArray(allocate(shapes[e.node][e.index], dtypes[e.node][e.index], self._device), self._ctx)
             for e in self._symbol.entries
         ]
         self._head_gradients = [
@@ -344,7 +345,7 @@ class Executor:
         """What this executor holds in memory, exactly, by kind."""
 
         def total(arrays: Sequence[NDArray | None]) -> int:
-            return sum(a.tensor.numel() * a.tensor.element_size() for a in arrays if a is not None)
+            return sum(a.storage.numel() * a.storage.element_size() for a in arrays if a is not None)
 
         program = self._prepare(self._is_train)
         plan = program.plan
@@ -435,7 +436,7 @@ class Executor:
                     "is intended, set partial_shaping=True to suppress this warning."
                 )
             size = product(shape)
-            if size <= array.tensor.numel():
+            if size <= array.size:
                 return NDArray(array.tensor.reshape(-1)[:size].view(shape), array.context)
             if not allow_up_sizing:
                 raise MXNetError(
@@ -443,7 +444,7 @@ class Executor:
                     "and then down sizing it is more efficient than the reverse. If you really want to up size, set "
                     "allow_up_sizing=True to enable allocation of new arrays."
                 )
-            return NDArray(torch.zeros(shape, dtype=array.tensor.dtype, device=self._device), array.context)
+            return NDArray(torch.zeros(shape, dtype=array.storage.dtype, device=self._device), array.context)
 
         args = [resized(n, a, f"arg: {n.name}") for n, a in zip(self._arguments, self.arg_arrays)]
         grads = [resized(n, a, f"gradient of arg: {n.name}") for n, a in zip(self._arguments, self.grad_arrays)]

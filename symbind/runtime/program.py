@@ -16,6 +16,7 @@ from ..ops.shapes import product
 from ..passes.plan import InArena, Kept, Plan, Step, Store
 from .arena import ArenaMemory
 from .engine import Engine, Implementation, Layout, Value
+from .resident import ResidentArgument, ResidentGradient
 
 __all__ = ["Instruction", "Program"]
 
@@ -55,6 +56,7 @@ class Program:
     ``forward[is_train]`` and ``backward[is_train]`` are lists of calls; operators that do the same in both modes are
     the same call in both lists. ``modes`` limits which are built. ``hoisted`` nodes, in independent parts, run before
     that when parameters have changed, by a plan of their own, in the same arena: nothing of a run is left there then.
+    ``residents`` and ``resident_gradients`` are the caller's arrays that are kept in layouts of their own.
     """
 
     def __init__(
@@ -71,8 +73,11 @@ class Program:
         share: ArenaMemory | None = None,
         hoisted: Sequence[Sequence[Node]] = (),
         preparation: Plan | None = None,
+        residents: Sequence[ResidentArgument] = (),
+        resident_gradients: Sequence[ResidentGradient] = (),
     ) -> None:
         self.plan = plan
+        self._residents = residents
         plans = [plan] if preparation is None else [preparation, plan]
         self.arena = ArenaMemory(max(p.arena_bytes for p in plans), device, share)
         self._places = {entry: place for p in plans for entry, place in p.places.items()}
@@ -93,7 +98,10 @@ class Program:
                         built[i] = self._instruction(step, env)
                 self.instructions[phase][mode] = [x for x in built.values() if x is not None]
         self.forward = {mode: self._calls(listed) for mode, listed in self.instructions["forward"].items()}
-        self.backward = {mode: self._calls(listed) for mode, listed in self.instructions["backward"].items()}
+        hand_over = [gradient.hand_over for gradient in resident_gradients]
+        self.backward = {
+            mode: [*self._calls(listed), *hand_over] for mode, listed in self.instructions["backward"].items()
+        }
 
     def _calls(self, instructions: Sequence[Instruction]) -> list[Kernel]:
         """What is called in a run.
@@ -127,7 +135,9 @@ class Program:
         return result
 
     def refresh(self) -> None:
-        """Prepare again what comes from variables that were written to since the last time."""
+        """Take in variables that lie elsewhere, and prepare again what comes from those written to since last time."""
+        for resident in self._residents:
+            resident.enter()
         for preparation in self._preparations:
             preparation.run_if_stale()
 
