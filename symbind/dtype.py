@@ -61,7 +61,7 @@ def as_torch(dtype: Any) -> torch.dtype:
     else:
         try:
             name = np.dtype(dtype).name
-        except TypeError:
+        except (TypeError, ValueError, SyntaxError):  # NumPy parses text as a list of fields
             name = ""
         if name in _BY_NAME:
             return _BY_NAME[name]

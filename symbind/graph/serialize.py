@@ -21,6 +21,8 @@ __all__ = ["count_operators", "from_json", "to_json", "to_text"]
 
 # The version whose format is written, as major * 10000 + minor * 100 + patch.
 FORMAT_VERSION = 10901
+# How many outputs all nodes of a file may have, beside a thousand each: a node states any number in a few bytes.
+MOST_OUTPUTS = 2**17
 
 
 # ---- writing ------------------------------------------------------------------------------------------------------
@@ -173,12 +175,19 @@ def _read_graph(document: dict[str, Any], version: int) -> list[Entry]:
     _check_operators(saved)
 
     nodes: list[Node] = []
+    total_outputs = 0
     for i, item in enumerate(saved):
         inputs = [_entry(row, nodes, f"input {k} of node {i} ({item.name})") for k, row in enumerate(item.inputs)]
         try:
             nodes.append(_make_node(item, inputs, version))
         except MXNetError as error:
             raise MXNetError(f"Failed loading node {i} ({item.name}) of type {item.op}: {error}") from error
+        total_outputs += nodes[-1].num_outputs
+        if total_outputs > MOST_OUTPUTS + 1000 * len(saved):
+            raise MXNetError(
+                f"Node {i} ({item.name}) of type {item.op} has {nodes[-1].num_outputs} outputs, which makes "
+                f"{total_outputs} in a graph of {len(saved)} nodes"
+            )
     for i in _field(document, "arg_nodes", list):
         if not isinstance(i, int) or not 0 <= i < len(nodes):
             raise MXNetError(f"arg_nodes holds {i!r}, but the graph has {len(nodes)} nodes")

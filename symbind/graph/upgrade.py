@@ -65,7 +65,7 @@ def complete_node(
     Before 0.9.0 auxiliary states were not saved as variables; before 0.9.4 they did not say how they are initialized.
     """
     names = op.input_names(params)
-    if version < 900:
+    if version < 900 and op.variadic is None:
         for input_name in names[len(inputs) :]:
             inputs.append(Entry(Node(None, f"{name}_{input_name}", dict(attrs))))
     if version < 904:

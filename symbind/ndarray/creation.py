@@ -13,6 +13,7 @@ from ..context import Context, current_context
 from ..dtype import as_torch, name_of
 from .conversion import as_tensor
 from .functions import invoke
+from .memory import allocate
 from .ndarray import NDArray
 
 __all__ = [
@@ -44,7 +45,7 @@ def empty(shape: ShapeLike, ctx: Context | None = None, dtype: Any = None) -> ND
     """An array whose values are whatever was in memory. Unlike :func:`zeros` it may have no elements."""
     context = ctx or current_context()
     wanted = as_torch("float32" if dtype is None else dtype)
-    return NDArray(torch.empty(_sizes(shape), dtype=wanted, device=context.device), context)
+    return NDArray(allocate(_sizes(shape), wanted, context.device), context)
 
 
 def full(

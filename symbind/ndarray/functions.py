@@ -19,7 +19,7 @@ from ..ops.operator import Environment, Operator
 from ..ops.parameter import Params
 from ..ops.shapes import is_known, merge
 from ..ops.signature import FLUENT, bind_arguments, describe, fill_namespaces
-from .memory import overlap, same_memory
+from .memory import allocate, overlap, same_memory
 from .ndarray import NDArray
 from .recording import mode, record, refuse_update
 
@@ -66,7 +66,7 @@ def run(
         if target is not None and _may_write(operator, params, target.tensor, inputs, len(outputs), device):
             outputs.append(target.tensor)
         else:
-            outputs.append(torch.empty(shape, dtype=dtype, device=device))
+            outputs.append(allocate(shape, dtype, device))
     environment = Environment(is_train=mode.training, device=device, generator=generator(device))
     kernel = operator.kernel(params, inputs, outputs, environment)
     kernel()
@@ -89,7 +89,7 @@ def compute(
 ) -> list[torch.Tensor]:
     """All outputs of ``operator``, hidden ones included, on tensors: what :func:`run` is beneath its manners."""
     shapes, dtypes = _infer(operator, params, inputs, [None] * operator.num_outputs(params))
-    outputs = [torch.empty(shape, dtype=dtype, device=device) for shape, dtype in zip(shapes, dtypes)]
+    outputs = [allocate(shape, dtype, device) for shape, dtype in zip(shapes, dtypes)]
     operator.kernel(params, inputs, outputs, Environment(is_train, device, generator(device)))()
     return outputs
 

@@ -1,10 +1,22 @@
-"""Whether arrays share memory."""
+"""Memory of arrays: taking it, and whether two share it."""
 
 from __future__ import annotations
 
 import torch
 
-__all__ = ["overlap", "same_memory"]
+from ..base import MXNetError
+from ..dtype import name_of
+
+__all__ = ["allocate", "overlap", "same_memory"]
+
+
+def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """A tensor with whatever was in memory; MXNetError if there is not enough of it."""
+    try:
+        return torch.empty(shape, dtype=dtype, device=device)
+    except (RuntimeError, OverflowError) as error:
+        # Of several kinds, and some without the numbers.
+        raise MXNetError(f"Cannot allocate an array of shape {shape} and type {name_of(dtype)} on {device}") from error
 
 
 def overlap(one: torch.Tensor, two: torch.Tensor) -> bool:

@@ -22,7 +22,7 @@ from ..graph.compose import apply_operator, attribute_text
 from ..graph.node import Entry
 from ..graph.symbol import Symbol
 from .operator import Environment, Kernel, Operator, register
-from .parameter import Int, Param, Params
+from .parameter import Count, Int, Param, Params
 from .parameter import Shape as ShapeKind
 from .shapes import merge
 from .subgraph import DTYPES, SHAPES, Bound, Graph, Inference
@@ -356,9 +356,9 @@ class Foreach(_Loop):
     name = "_foreach"
     num_subgraphs = 1
     parameters = {
-        "num_args": Param(Int, doc="Number of inputs, and one for the body."),
-        "num_outputs": Param(Int, doc="Number of outputs of the body."),
-        "num_out_data": Param(Int, doc="How many of them are stacked; the others are states."),
+        "num_args": Param(Count, doc="Number of inputs, and one for the body."),
+        "num_outputs": Param(Count, doc="Number of outputs of the body."),
+        "num_out_data": Param(Count, doc="How many of them are stacked; the others are states."),
         "in_state_locs": Param(ShapeKind, doc="Which variables of the body are the states."),
         "in_data_locs": Param(ShapeKind, doc="Which variables of the body are rows of the data."),
         "remain_locs": Param(ShapeKind, doc="The other variables of the body."),
@@ -416,9 +416,9 @@ class WhileLoop(_Loop):
     num_subgraphs = 2
     ends_early = True
     parameters = {
-        "num_args": Param(Int, doc="Number of inputs, and two for the condition and the body."),
-        "num_outputs": Param(Int, doc="Number of outputs of the body."),
-        "num_out_data": Param(Int, doc="How many of them are stacked; the others are loop variables."),
+        "num_args": Param(Count, doc="Number of inputs, and two for the condition and the body."),
+        "num_outputs": Param(Count, doc="Number of outputs of the body."),
+        "num_out_data": Param(Count, doc="How many of them are stacked; the others are loop variables."),
         "max_iterations": Param(Int, doc="Number of steps after which the loop ends in any case."),
         "cond_input_locs": Param(ShapeKind, doc="The inputs that the variables of the condition are."),
         "func_input_locs": Param(ShapeKind, doc="The inputs that the variables of the body are."),
@@ -509,8 +509,8 @@ class Cond(_ControlFlow):
     num_subgraphs = 3
     num_results = 2
     parameters = {
-        "num_args": Param(Int, doc="Number of inputs, and three for the condition and the branches."),
-        "num_outputs": Param(Int, doc="Number of outputs of either branch."),
+        "num_args": Param(Count, doc="Number of inputs, and three for the condition and the branches."),
+        "num_outputs": Param(Count, doc="Number of outputs of either branch."),
         "cond_input_locs": Param(ShapeKind, doc="The inputs that the variables of the condition are."),
         "then_input_locs": Param(ShapeKind, doc="The inputs that the variables of the first branch are."),
         "else_input_locs": Param(ShapeKind, doc="The inputs that the variables of the second branch are."),

@@ -178,6 +178,8 @@ class Arange(_Constant):
         if p.stop is None and not p.infer_range:
             p = type(p)({**vars(p), "start": 0.0, "stop": p.start})
         where = f"in operator _arange {node_name}"
+        if not math.isfinite(p.start + (p.stop or 0.0) + p.step):
+            raise MXNetError(f"Range needs finite numbers, not ({p.start:g}, {p.stop}, {p.step:g}), {where}")
         if p.step == 0:
             raise MXNetError(f"Range does not support step=0, {where}")
         if p.repeat < 1:

@@ -95,12 +95,15 @@ class DiagGradient(Operator):
 class _Places(Operator):
     """Base of the operators that take elements of square matrices in a row, or put them there.
 
-    ``places`` are the (row, column) numbers of the elements in a matrix of a given side.
+    ``places`` are the (row, column) numbers of the elements in a matrix of a given side, ``count`` says how many.
     """
 
     inputs = ("A",)
 
     def places(self, p, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+        raise NotImplementedError
+
+    def count(self, p, side: int) -> int:
         raise NotImplementedError
 
     def extracted(self, p, matrices):
@@ -109,7 +112,7 @@ class _Places(Operator):
             return None
         if matrices[-1] <= abs(p.offset):
             raise MXNetError(f"Illegal offset {p.offset} for matrices of dimension {matrices[-1]}")
-        return (*matrices[:-2], len(self.places(p, matrices[-1])[0]))
+        return (*matrices[:-2], self.count(p, matrices[-1]))
 
     def positions(self, p, matrices: torch.Tensor, device: torch.device) -> torch.Tensor:
         """The elements' positions in a flattened matrix."""
@@ -161,6 +164,9 @@ class _Diagonal(_Places):
         steps = torch.arange(side - abs(p.offset))
         return steps - min(p.offset, 0), steps + max(p.offset, 0)
 
+    def count(self, p, side):
+        return side - abs(p.offset)
+
 
 class _TriangleElements(_Places):
     offset = Param(Int, 0, "Diagonal that bounds the triangle; if it is not the main one, its sign says which triangle")
@@ -170,6 +176,10 @@ class _TriangleElements(_Places):
         lower = p.offset < 0 or (p.offset == 0 and p.lower)
         places = (torch.tril_indices if lower else torch.triu_indices)(side, side, p.offset)
         return places[0], places[1]
+
+    def count(self, p, side):
+        longest = side - abs(p.offset)
+        return longest * (longest + 1) // 2
 
 
 @register

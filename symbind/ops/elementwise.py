@@ -15,7 +15,7 @@ import torch
 from ..graph.symbol import Symbol, apply
 from .kernels import KernelBuilder, direct, through_float64
 from .operator import Kernel, Operator, Sample, register
-from .parameter import Int, Param
+from .parameter import Count, Param
 from .shapes import same_shape
 
 __all__ = ["PAIR_FUNCTIONS", "Combine", "PairFunction"]
@@ -199,7 +199,7 @@ class AddN(Operator):
     aliases = ("ElementWiseSum", "_sparse_ElementWiseSum", "_sparse_add_n")
     variadic = "num_args"
     elementwise = True
-    num_args = Param(Int, doc="Number of arrays; filled in by the call")
+    num_args = Param(Count, doc="Number of arrays; filled in by the call")
     samples = (Sample((2, 3), (2, 3), (2, 3), num_args=3), Sample((4,), num_args=1))
 
     def inplace_pairs(self, p):

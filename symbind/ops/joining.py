@@ -10,7 +10,7 @@ import torch
 from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Operator, Sample, register
-from .parameter import Bool, Int, Param, Shape
+from .parameter import Bool, Count, Int, Param, Shape
 from .shapes import merge, normalize_axis
 
 __all__: list[str] = []
@@ -59,7 +59,7 @@ def _infer_joined(parts, whole, dim: int):
 class _Joining(Operator):
     """The parameters of :class:`Concat` and of its gradient."""
 
-    num_args = Param(Int, doc="Number of arrays that are joined")
+    num_args = Param(Count, doc="Number of arrays that are joined")
     dim = Param(Int, 1, "Axis along which they are joined")
 
     def parse(self, attrs, node_name=""):
@@ -132,7 +132,7 @@ class Stack(Operator):
     name = "stack"
     variadic = "num_args"
     axis = Param(Int, 0, "The new axis, as counted in the output")
-    num_args = Param(Int, doc="Number of arrays that are stacked")
+    num_args = Param(Count, doc="Number of arrays that are stacked")
     samples = (Sample((2, 3), (2, 3), num_args=2), Sample((2, 3), (2, 3), (2, 3), num_args=3, axis=-1))
 
     def infer_shape(self, p, inputs, outputs):
@@ -169,7 +169,7 @@ class SliceChannel(Operator):
     name = "SliceChannel"
     aliases = ("split",)
     # In the table by hand: as a class attribute it would hide the method of the same name.
-    parameters = {"num_outputs": Param(Int, doc="Number of parts")}
+    parameters = {"num_outputs": Param(Count, doc="Number of parts")}
     axis = Param(Int, 1, "Axis that is cut")
     squeeze_axis = Param(Bool, False, "Drop the axis, which is then of length 1 in every part")
     samples = (Sample((2, 4), num_outputs=2), Sample((2, 3), num_outputs=3, axis=-1, squeeze_axis=True))
@@ -239,7 +239,7 @@ class SplitV2(Operator):
     indices = Param(Shape, doc="Beginnings of the parts, the first being 0")
     axis = Param(Int, 1, "Axis that is cut")
     squeeze_axis = Param(Bool, False, "Drop the axis, which is then of length 1 in every part")
-    sections = Param(Int, 0, "Number of parts; 0 to cut at indices")
+    sections = Param(Count, 0, "Number of parts; 0 to cut at indices")
     samples = (
         Sample((5, 2), indices=(0, 1, 3), axis=0),
         Sample((2, 5), indices=(), sections=2),

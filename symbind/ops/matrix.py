@@ -10,7 +10,7 @@ import torch
 from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Operator, Sample, register
-from .parameter import Bool, Enum, Int, Optional, Param
+from .parameter import Bool, Count, Enum, Optional, Param
 from .shapes import merge, product
 
 __all__: list[str] = []
@@ -244,7 +244,7 @@ class KhatriRao(Operator):
 
     name = "khatri_rao"
     variadic = "num_args"
-    num_args = Param(Int, doc="Number of matrices")
+    num_args = Param(Count, doc="Number of matrices")
 
     def infer_shape(self, p, inputs, outputs):
         columns = 0

@@ -15,8 +15,8 @@ from ..base import MXNetError
 from ..dtype import as_torch
 
 __all__ = [
-    "REQUIRED", "Bool", "DType", "Enum", "Float", "Floats", "Int", "Kind", "Optional", "Param", "Params", "Shape",
-    "String", "parse_parameters",
+    "REQUIRED", "AtMost", "Bool", "Count", "DType", "Enum", "Float", "Floats", "Int", "Kind", "Optional", "Param",
+    "Params", "Shape", "String", "parse_parameters",
 ]  # fmt: skip
 
 
@@ -103,6 +103,23 @@ String = Kind("string", str)
 Shape = Kind("Shape(tuple)", _read_shape)
 Floats = Kind("tuple of <float>", _read_floats)
 DType = Kind("dtype", _read_dtype)
+
+
+def AtMost(most: int) -> Kind:
+    """A whole number up to ``most``, for numbers of things of which lists are made."""
+
+    def read(text: str) -> int:
+        number = _read_int(text)
+        if number > most:
+            raise ValueError(text)
+        return number
+
+    return Kind(f"int (at most {most})", read)
+
+
+# How many inputs or outputs a node has. Lists of that length are made before the number can be compared with anything,
+# so it must not be any number that a damaged file holds.
+Count = AtMost(2**17)
 
 
 def Enum(*values: str) -> Kind:

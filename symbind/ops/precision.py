@@ -12,7 +12,7 @@ import torch
 from ..graph.symbol import apply
 from .kernels import sequence
 from .operator import MaybeDType, Operator, Sample, register
-from .parameter import Bool, DType, Int, Param
+from .parameter import Bool, Count, DType, Param
 from .shapes import merge, same_shape
 
 __all__: list[str] = []
@@ -61,7 +61,7 @@ class AmpMulticast(Operator):
     name = "amp_multicast"
     bypass_when_saved = True
     variadic = "num_outputs"
-    parameters = {"num_outputs": Param(Int, doc="Number of inputs and of outputs")}
+    parameters = {"num_outputs": Param(Count, doc="Number of inputs and of outputs")}
     cast_narrow = Param(Bool, False, "Go to the narrowest type instead of the widest")
     samples = (Sample((2, 3), (4,)),)
 

@@ -12,7 +12,7 @@ from ..base import MXNetError
 from ..graph.symbol import apply
 from .kernels import sequence
 from .operator import ZERO, Environment, Kernel, MaybeShape, Operator, Sample, register
-from .parameter import Bool, Enum, Float, Int, Optional, Param, Params
+from .parameter import AtMost, Bool, Enum, Float, Int, Optional, Param, Params
 from .recurrent_cells import CELLS, Cell, Lengths, LSTMCell, Sizes, Weights, flat
 from .shapes import merge, product
 
@@ -104,7 +104,7 @@ class _Recurrent(Operator):
     random = True
 
     state_size = Param(Int, doc="Size of the hidden state.")
-    num_layers = Param(Int, doc="Number of layers, each on the outputs of the one before.")
+    num_layers = Param(AtMost(1000), doc="Number of layers, each on the outputs of the one before.")
     bidirectional = Param(Bool, False, "Run each layer over time both ways; the outputs stand side by side.")
     mode = Param(Enum("gru", "lstm", "rnn_relu", "rnn_tanh"), doc="Kind of the cells.")
     p = Param(Float, 0.0, "Probability of dropout on the outputs of each layer but the last, while training.")

@@ -15,7 +15,7 @@ import torch
 from ..base import MXNetError
 from ..graph.symbol import apply
 from .operator import ZERO, Kernel, Operator, Sample, register
-from .parameter import Bool, Float, Int, Optional, Param, Shape
+from .parameter import Bool, Count, Float, Int, Optional, Param, Shape
 from .shapes import merge, normalize_axis
 
 __all__: list[str] = []
@@ -256,7 +256,7 @@ class Crop(_Slicing):
 
     name = "Crop"
     variadic = "num_args"
-    num_args = Param(Int, doc="Number of inputs: 1, or 2 if the second gives the size")
+    num_args = Param(Count, doc="Number of inputs: 1, or 2 if the second gives the size")
     offset = Param(Shape, (0, 0), "Corner of the rectangle, (y, x)")
     h_w = Param(Shape, (0, 0), "Height and width of the rectangle if there is one input")
     center_crop = Param(Bool, False, "Take the middle of the image")

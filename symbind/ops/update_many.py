@@ -14,7 +14,7 @@ import torch
 from ..base import MXNetError
 from .kernels import sequence
 from .operator import Kernel, MaybeShape, Operator, Sample, register
-from .parameter import Bool, Floats, Int, Param, Params, Shape
+from .parameter import Bool, Count, Floats, Param, Params, Shape
 from .update import CLIP, RESCALE, SGD, AdamW, MixedPrecision, MixedPrecisionAdamW, SGDMomentum, Update
 from .update_layers import Lamb, LambLength, LambStep
 
@@ -52,7 +52,7 @@ class UpdateMany(Operator):
         self.variadic = count
         self.own = len(rule.inputs) - shared
         self.common = len(each) if preloaded else shared
-        self.parameters = {**parameters, count: Param(Int, 1, "Number of weights.")}
+        self.parameters = {**parameters, count: Param(Count, 1, "Number of weights.")}
         self.samples = [self._sample_of_two(rule.samples[0])]
 
     @property
@@ -207,7 +207,7 @@ class ManyArrays(Operator):
     """Base of operators on ``num_arrays`` arrays of any shapes."""
 
     variadic: str | None = "num_arrays"
-    num_arrays = Param(Int, doc="Number of arrays.")
+    num_arrays = Param(Count, doc="Number of arrays.")
 
     def infer_shape(self, p, inputs, outputs):
         return inputs, [(1,)]
@@ -246,7 +246,7 @@ class AllFinite(ManyArrays):
 
     name = "multi_all_finite"
     samples: Sequence[Sample] = (Sample((2, 3), (4,)),)
-    num_arrays = Param(Int, 1, "Number of arrays.")
+    num_arrays = Param(Count, 1, "Number of arrays.")
     init_output = Param(
         Bool, True, "Forget what ``out`` holds; otherwise the result is 0 where that was 0, to check in several calls."
     )

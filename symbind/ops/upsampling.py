@@ -13,7 +13,7 @@ from ..graph.symbol import apply
 from .convolution import Deconvolution
 from .kernels import sequence
 from .operator import ZERO, Operator, Sample, register
-from .parameter import Bool, Enum, Float, Int, Optional, Param, Params
+from .parameter import Bool, Count, Enum, Float, Int, Optional, Param, Params
 from .shapes import merge
 
 aten = torch.ops.aten
@@ -28,7 +28,7 @@ class _UpSampling(Operator):
     multi_input_mode = Param(
         Enum("concat", "sum"), "concat", "Whether several inputs are stacked along the channels, or added."
     )
-    num_args = Param(Int, doc="Number of inputs; filled in by the call.")
+    num_args = Param(Count, doc="Number of inputs; filled in by the call.")
     workspace = Param(Int, 512, "Accepted for MXNet's sake.")
 
     def parse(self, attrs, node_name=""):

@@ -128,7 +128,7 @@ def _dtype_text(dtype: torch.dtype | None) -> str:
 
 
 def variable_shape(node: Node) -> Shape | None:
-    """The ``__shape__`` attribute of a variable; None if it has none or it is not a shape."""
+    """The ``__shape__`` attribute of a variable; None if it has none, or ``()``, which says nothing."""
     text = node.attrs.get("__shape__")
     if text is None:
         return None
@@ -137,7 +137,7 @@ def variable_shape(node: Node) -> Shape | None:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         value = text
     if isinstance(value, (tuple, list)) and all(isinstance(n, int) and n >= 0 for n in value):
-        return tuple(value)
+        return tuple(value) or None
     raise MXNetError(f"Variable {node.name} has __shape__ {text!r}, which is not a tuple of sizes")
 
 
@@ -172,7 +172,8 @@ def listed_shapes(
         if not isinstance(shape, (tuple, list)) or not all(isinstance(n, int) and n >= 0 for n in shape):
             raise TypeError(f"Argument {name} of infer_shape must be a tuple of sizes, not {shape!r}")
     order = post_order(symbol.entries)
-    by_node = {n: tuple(given[n.name]) for n in order if n.is_variable and n.name in given}
+    # A shape without dimensions says nothing: unknown shapes are listed that way.
+    by_node = {n: tuple(given[n.name]) for n in order if n.is_variable and given.get(n.name)}
     try:
         values = infer_shapes(order, by_node)
     except MXNetError:

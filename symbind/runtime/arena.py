@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ..ndarray.memory import allocate
 from ..ops.shapes import product
 
 __all__ = ["ArenaMemory"]
@@ -19,7 +20,7 @@ class ArenaMemory:
         if share is not None and share.bytes.device == device and share.bytes.numel() >= size:
             self.bytes: torch.Tensor = share.bytes
         else:
-            self.bytes = torch.empty(size, dtype=torch.uint8, device=device)
+            self.bytes = allocate((size,), torch.uint8, device)
 
     def view(self, offset: int, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
         """A contiguous array over the bytes from ``offset``."""

@@ -13,6 +13,7 @@ from ..dtype import as_torch
 from ..graph.node import Node, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
+from ..ndarray.memory import allocate
 from ..ops.shapes import is_known, product
 from ..passes.infer import infer_dtypes, infer_shapes
 from .compile import require_complete
@@ -104,7 +105,7 @@ def simple_bind(
     shared_args = {} if shared_exec is None else {n: shared_exec.arg_dict.get(n) for n in shared_arg_names or ()}
     shared_grads = {} if shared_exec is None else {n: shared_exec.grad_dict.get(n) for n in shared_arg_names or ()}
 
-    def allocate(node: Node, shared: Mapping[str, NDArray | None], may_pool: bool) -> NDArray:
+    def array_of(node: Node, shared: Mapping[str, NDArray | None], may_pool: bool) -> NDArray:
         shape, dtype = shapes[node][0], dtypes[node][0]
         assert is_known(shape)
         array = shared.get(node.name)
@@ -115,16 +116,16 @@ def simple_bind(
             size = product(shape)
             if pooled is not None and pooled.tensor.dtype == dtype and pooled.tensor.numel() >= size:
                 return NDArray(pooled.tensor.reshape(-1)[:size].view(shape), ctx)
-        array = NDArray(torch.zeros(shape, dtype=dtype, device=device), ctx)
+        array = NDArray(allocate(shape, dtype, device).zero_(), ctx)
         if may_pool and shared_buffer is not None and node.name not in shared:
             shared_buffer[node.name] = array
         return array
 
     arguments, auxiliary = symbol._variables(auxiliary=False), symbol._variables(auxiliary=True)
-    args = [allocate(n, shared_args, True) for n in arguments]
-    grads = [allocate(n, shared_grads, False) if r != "null" else None for n, r in zip(arguments, requests)]
+    args = [array_of(n, shared_args, True) for n in arguments]
+    grads = [array_of(n, shared_grads, False) if r != "null" else None for n, r in zip(arguments, requests)]
     aux_shared = {} if shared_exec is None else shared_exec.aux_dict
-    auxes = [allocate(n, aux_shared, False) for n in auxiliary]
+    auxes = [array_of(n, aux_shared, False) for n in auxiliary]
     return Executor(symbol, ctx, args, grads, requests, auxes, shared=shared_exec)
 
 
