@@ -57,7 +57,7 @@ def prediction_symbol(symbol: Symbol, given: Collection[str]) -> Symbol:
         for i in labels:
             if not inputs[i].node.is_variable:
                 inputs[i] = Entry(Node(None, f"{node.name}_{names[i]}"))
-        copies[node] = Node(node.op, node.name, node.attrs, inputs, node.params, versions=node.versions)
+        copies[node] = node.copy(copies, inputs)
         needs[node] = set().union(*(needs[e.node] for i, e in enumerate(node.inputs) if i not in labels))
     kept = [Symbol([Entry(copies[node], i)]) for node, i in symbol.entries if not needs[node]]
     if not kept:

@@ -125,7 +125,8 @@ def substitute(
 ) -> list[Entry]:
     """``heads`` of a copy of their graph in which ``replacements`` are made and one node may have a new name.
 
-    Nodes that nothing changes for are shared with the original, which stays as it was.
+    Nodes that nothing changes for are shared with the original, which stays as it was. What a file said of how often
+    variables had been updated no longer holds.
     """
     copies: dict[Node, Node] = {}
 
@@ -137,8 +138,10 @@ def substitute(
     for node in post_order(heads):
         inputs = tuple(translate(e) for e in node.inputs)
         name = rename[1] if rename is not None and node is rename[0] else node.name
-        if name != node.name or inputs != node.inputs:
-            copies[node] = Node(node.op, name, dict(node.attrs), inputs, node.params, versions=node.versions)
+        changed = name != node.name or inputs != node.inputs or any(dep in copies for dep in node.control_deps)
+        if changed or node.versions is not None:
+            copies[node] = node.copy(copies, inputs, name)
+            copies[node].versions = None
     return [translate(e) for e in heads]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .registry import OperatorType
@@ -22,10 +22,12 @@ class Node:
     ``serial`` counts nodes as they are made; sorting by it is a topological order, and the one in which programs run.
     A rewritten copy of a node keeps the original's place by taking over its serial.
 
-    ``versions`` is only set on nodes that come from a file: what it says of how often each input had been updated.
+    ``versions`` and ``control_deps`` are only set on nodes that come from a file: what it says of how often each input
+    had been updated, and which nodes run before this one though it reads nothing of theirs. They belong to the graph,
+    are listed and written back; programs, in which nodes do nothing but make values, have no need of them.
     """
 
-    __slots__ = ("__weakref__", "attrs", "inputs", "name", "op", "params", "serial", "versions")
+    __slots__ = ("__weakref__", "attrs", "control_deps", "inputs", "name", "op", "params", "serial", "versions")
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Node:
         params: Any = None,
         serial: float | None = None,
         versions: Sequence[int] | None = None,
+        control_deps: Sequence[Node] = (),
     ) -> None:
         # An OperatorType, or None; the rooms above know it as the fuller Operator that it is.
         self.op: Any = op
@@ -44,8 +47,22 @@ class Node:
         self.inputs = tuple(inputs)
         self.serial: float = next(_serials) if serial is None else serial
         self.versions = versions
+        self.control_deps = tuple(control_deps)
         # Parsed once; a copy of a node passes its own along.
         self.params = op.parse(self.attrs, name) if op is not None and params is None else params
+
+    def copy(self, copies: Mapping[Node, Node], inputs: Sequence[Entry], name: str | None = None) -> Node:
+        """This node on other ``inputs``, and behind the ``copies`` of the nodes that it comes after."""
+        control_deps = [copies.get(node, node) for node in self.control_deps]
+        return Node(
+            self.op,
+            self.name if name is None else name,
+            dict(self.attrs),
+            inputs,
+            self.params,
+            versions=self.versions,
+            control_deps=control_deps,
+        )
 
     @property
     def is_variable(self) -> bool:
@@ -96,33 +113,38 @@ class Entry(NamedTuple):
 def post_order(entries: Iterable[Entry]) -> list[Node]:
     """All nodes that ``entries`` depend on, each once, inputs before users, depth first and left to right.
 
-    This order is part of the interface: arguments, auxiliary states and JSON nodes are listed in it. The walk keeps
-    its own stack, so the depth of a graph is limited by memory alone.
+    This order is part of the interface: arguments, auxiliary states and JSON nodes are listed in it. What a node comes
+    after without reading it is visited behind its inputs.
     """
+    return _walk(entries, lambda node: itertools.chain((source for source, _ in node.inputs), node.control_deps))
+
+
+def execution_order(entries: Iterable[Entry]) -> list[Node]:
+    """All nodes whose values ``entries`` are made from, in the order in which they were made.
+
+    Unlike :func:`post_order` this keeps the gradient of a layer together, as the gradient pass made it, so values die
+    as early as they can.
+    """
+    return sorted(_walk(entries, lambda node: (source for source, _ in node.inputs)), key=lambda node: node.serial)
+
+
+def _walk(entries: Iterable[Entry], before: Callable[[Node], Iterator[Node]]) -> list[Node]:
+    """Depth first, with a stack of its own, so that the depth of a graph is limited by memory alone."""
     order: list[Node] = []
     seen: set[Node] = set()
     for head in entries:
         if head.node in seen:
             continue
         seen.add(head.node)
-        stack = [(head.node, iter(head.node.inputs))]
+        stack = [(head.node, before(head.node))]
         while stack:
             node, pending = stack[-1]
-            for child, _ in pending:
+            for child in pending:
                 if child not in seen:
                     seen.add(child)
-                    stack.append((child, iter(child.inputs)))
+                    stack.append((child, before(child)))
                     break
             else:
                 order.append(node)
                 stack.pop()
     return order
-
-
-def execution_order(entries: Iterable[Entry]) -> list[Node]:
-    """All nodes that ``entries`` depend on, in the order in which they were made.
-
-    Unlike :func:`post_order` this keeps the gradient of a layer together, as the gradient pass made it, so values die
-    as early as they can.
-    """
-    return sorted(post_order(entries), key=lambda node: node.serial)

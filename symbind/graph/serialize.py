@@ -68,7 +68,7 @@ def _without_bypassed(heads: Sequence[Entry]) -> Sequence[Entry]:
     read: dict[Entry, Entry] = {}
     for node in order:
         inputs = tuple(read[entry] for entry in node.inputs)
-        copies[node] = copy = Node(node.op, node.name, node.attrs, inputs, node.params, versions=node.versions)
+        copies[node] = copy = node.copy(copies, inputs)
         bypass = node.op is not None and node.op.bypass_when_saved
         for i in range(node.num_outputs):
             read[Entry(node, i)] = inputs[i] if bypass else Entry(copy, i)
@@ -108,6 +108,8 @@ def _node_text(node: Node, ids: dict[Node, int], versions: Sequence[int]) -> str
             fields.append('"attrs": {\n        ' + ", \n        ".join(pairs) + "\n      }")
     rows = [_row([ids[e.node], e.index, v]) for e, v in zip(node.inputs, versions)]
     fields.append(f'"inputs": {_array(rows, 6)}')
+    if node.control_deps:
+        fields.append(f'"control_deps": {_array([str(ids[dep]) for dep in node.control_deps], 6)}')
     if node.subgraphs:
         graphs = [_object(_graph_fields(heads)).replace("\n", "\n" + " " * 8) for heads in node.subgraphs]
         fields.append('"subgraphs": [\n        ' + ", \n        ".join(graphs) + "\n      ]")
@@ -136,6 +138,8 @@ def _string(text: str) -> str:
 def to_text(heads: Sequence[Entry]) -> str:
     """Outputs, variables and operators with their inputs and attributes, in depth-first order."""
     order = post_order(heads)
+    if len(order) == 1 and order[0].op is not None:
+        return f"AtomicFunctor  Op:{order[0].op.name}\n"
     versions, _ = _versions(order)
     lines = ["Symbol Outputs:"]
     lines += [f"\toutput[{i}]={e.node.name}({e.index})" for i, e in enumerate(heads)]
@@ -150,6 +154,9 @@ def to_text(heads: Sequence[Entry]) -> str:
         if node.attrs:
             lines.append("Attrs:")
             lines += [f"\t{key}={value}" for key, value in sorted(node.attrs.items())]
+        if node.control_deps:
+            lines.append("Control deps:")
+            lines += [f"\tcdep[{i}]={dep.name}" for i, dep in enumerate(node.control_deps)]
     return "\n".join(lines) + "\n"
 
 
@@ -178,8 +185,9 @@ def _read_graph(document: dict[str, Any], version: int) -> list[Entry]:
     total_outputs = 0
     for i, item in enumerate(saved):
         inputs = [_entry(row, nodes, f"input {k} of node {i} ({item.name})") for k, row in enumerate(item.inputs)]
+        after = [_node(row, nodes, f"control dependency {k} of {item.name}") for k, row in enumerate(item.control_deps)]
         try:
-            nodes.append(_make_node(item, inputs, version))
+            nodes.append(_make_node(item, inputs, after, version))
         except MXNetError as error:
             raise MXNetError(f"Failed loading node {i} ({item.name}) of type {item.op}: {error}") from error
         total_outputs += nodes[-1].num_outputs
@@ -259,7 +267,10 @@ def _saved_node(index: int, item: Any) -> SavedNode:
     subgraphs = item.get("subgraphs", [])
     if not isinstance(subgraphs, list) or not all(isinstance(graph, dict) for graph in subgraphs):
         raise MXNetError(f'Node {index} ({item["name"]}): "subgraphs" must be a list of objects')
-    return SavedNode(item["op"], item["name"], attrs, inputs, subgraphs)
+    control_deps = item.get("control_deps", [])
+    if not isinstance(control_deps, list):
+        raise MXNetError(f'Node {index} ({item["name"]}): "control_deps" must be a list')
+    return SavedNode(item["op"], item["name"], attrs, inputs, control_deps, subgraphs)
 
 
 def _check_operators(saved: Sequence[SavedNode]) -> None:
@@ -274,19 +285,24 @@ def _check_operators(saved: Sequence[SavedNode]) -> None:
 def _entry(row: Any, nodes: Sequence[Node], what: str) -> Entry:
     if not (isinstance(row, list) and 2 <= len(row) <= 3 and all(type(n) is int for n in row)):
         raise MXNetError(f"The {what} must be [node, output] or [node, output, version], not {row!r}")
-    node_id, output = row[0], row[1]
-    if not 0 <= node_id < len(nodes):
-        raise MXNetError(f"The {what} points to node {node_id}, but only nodes 0 to {len(nodes) - 1} come before it")
-    if not 0 <= output < nodes[node_id].num_outputs:
-        raise MXNetError(
-            f"The {what} points to output {output} of {nodes[node_id].name}, which has {nodes[node_id].num_outputs}"
-        )
-    return Entry(nodes[node_id], output)
+    node, output = _node(row[0], nodes, what), row[1]
+    if not 0 <= output < node.num_outputs:
+        raise MXNetError(f"The {what} points to output {output} of {node.name}, which has {node.num_outputs}")
+    return Entry(node, output)
 
 
-def _make_node(item: SavedNode, inputs: list[Entry], version: int) -> Node:
+def _node(index: Any, nodes: Sequence[Node], what: str) -> Node:
+    if type(index) is not int:
+        raise MXNetError(f"The {what} must be the number of a node, not {index!r}")
+    if not 0 <= index < len(nodes):
+        raise MXNetError(f"The {what} points to node {index}, but only nodes 0 to {len(nodes) - 1} come before it")
+    return nodes[index]
+
+
+def _make_node(item: SavedNode, inputs: list[Entry], control_deps: Sequence[Node], version: int) -> Node:
     if item.op == "null":
-        return Node(None, item.name, prepare_attributes(None, item.attrs, inputs, version))
+        attrs = prepare_attributes(None, item.attrs, inputs, version)
+        return Node(None, item.name, attrs, control_deps=control_deps)
     op = registry.find(item.op)
     attrs = prepare_attributes(op, item.attrs, inputs, version)
     if op.variadic is not None:
@@ -300,4 +316,4 @@ def _make_node(item: SavedNode, inputs: list[Entry], version: int) -> Node:
         if not inputs[i].node.is_variable:
             raise MXNetError(f"auxiliary state {wanted[i]} must be a variable")
     versions = [row[2] if len(row) == 3 else 0 for row in item.inputs] + [0] * (len(inputs) - len(item.inputs))
-    return Node(op, item.name, attrs, inputs, params, versions=versions)
+    return Node(op, item.name, attrs, inputs, params, versions=versions, control_deps=control_deps)

@@ -79,7 +79,7 @@ class Symbol:
         copies: dict[Node, Node] = {}
         for node in post_order(self.entries):
             inputs = [Entry(copies[e.node], e.index) for e in node.inputs]
-            copies[node] = Node(node.op, node.name, dict(node.attrs), inputs, node.params, versions=node.versions)
+            copies[node] = node.copy(copies, inputs)
         return Symbol([Entry(copies[e.node], e.index) for e in self.entries])
 
     def __reduce__(self) -> tuple[Any, ...]:

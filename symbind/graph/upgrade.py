@@ -21,6 +21,7 @@ class SavedNode(NamedTuple):
     name: str
     attrs: dict[str, str]
     inputs: list[Any]
+    control_deps: list[Any]
     #: Graphs inside the node, as they stand in the file.
     subgraphs: list[dict[str, Any]]
 

@@ -250,6 +250,19 @@ GRAPHS: dict[str, str] = {
     "1.5: control dependencies on nothing": graph(
         [variable("x"), node("exp", "e", [[0, 0, 0]], control_deps=[])], heads=[[1, 0, 0]], version=10500
     ),
+    "1.5: control dependencies": graph(
+        [
+            variable("x"),
+            variable("y"),
+            node("exp", "e", [[1, 0, 0]]),
+            node("_mul_scalar", "m", [[0, 0, 0]], attrs={"scalar": "2"}, control_deps=[2]),
+            node("sin", "s", [[3, 0, 0]], control_deps=[2, 1]),
+            variable("z", control_deps=[4]),
+            node("log", "l", [[5, 0, 0]], control_deps=[0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0]),
+        ],
+        heads=[[6, 0, 0]],
+        version=10500,
+    ),
     "1.9: mixed precision casts": graph(
         [
             variable("x"),
@@ -296,4 +309,6 @@ def reload(mx: Any, text: str) -> dict[str, Any]:
         "auxiliary": symbol.list_auxiliary_states(),
         "outputs": symbol.list_outputs(),
         "attributes": symbol.attr_dict(),
+        "debug": symbol.debug_str(),
+        "composed": symbol(**{name: mx.sym.Variable("other") for name in symbol.list_arguments()[-1:]}).tojson(),
     }

@@ -11,7 +11,11 @@ and run, from the root of the repository::
     mxenv/bin/python -m tests.golden.record                 # everything
     mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
     mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers updates files
-                                                            # pictures recordfiles
+                                                            # pictures recordfiles zoo
+
+The zoo needs GluonCV too, with nothing newer than that NumPy takes::
+
+    mxenv/bin/pip install gluoncv==0.10.5.post0 "numpy==1.23.5" "pandas<2.1" "matplotlib<3.8" "opencv-python<4.9"
 
 A case that MXNet refuses is printed and nothing of its family is written. Each family is recorded in a process of its
 own, because MXNet answers some questions by a segmentation fault, and reads its settings only once.
@@ -55,6 +59,7 @@ from .pictures import observe  # noqa: E402
 from .recordfiles import FOLDER as RECORD_FILES  # noqa: E402
 from .recordfiles import ITERATORS, observe_iterator, write_records  # noqa: E402
 from .updates import UPDATES, perform  # noqa: E402
+from .zoo import ZOO, export, infer, predict, train  # noqa: E402
 
 FOLDER = Path(__file__).parent
 
@@ -194,6 +199,24 @@ def record_pictures() -> None:
     archive.write(FOLDER / "pictures.npz", {name: observe(mx, case) for name, case in PICTURES.items()})
 
 
+def record_zoo() -> None:
+    """Whole networks: their text, the shapes inside, what they predict, and for some a step of training."""
+    np.float, np.int = float, int  # GluonCV reads aliases which NumPy has removed
+    records = {}
+    for name, network in ZOO.items():
+        text, constants = export(mx, name)
+        symbol = mx.sym.load_json(text)
+        records[name] = {
+            "json": text,
+            "constants": constants,
+            "shapes": infer(symbol, network),
+            "outputs": predict(mx, symbol, network, constants),
+        }
+        if network.trains:
+            records[name]["training"] = train(mx, symbol, network, constants)
+    archive.write(FOLDER / "zoo.npz", records)
+
+
 OTHERS = {
     "networks": record_networks,
     "legacy": record_legacy,
@@ -203,6 +226,7 @@ OTHERS = {
     "files": record_files,
     "pictures": record_pictures,
     "recordfiles": record_record_files,
+    "zoo": record_zoo,
 }
 
 

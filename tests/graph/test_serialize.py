@@ -1,6 +1,9 @@
 """JSON text: round trips of random graphs, and damaged documents."""
 
+import copy
 import json
+import math
+import pickle
 import random
 
 import pytest
@@ -54,6 +57,23 @@ def test_auxiliary_states_survive_a_round_trip():
     assert net.tojson() == small_net().tojson()
 
 
+def test_a_control_dependency_is_kept_and_costs_nothing():
+    """It is listed, copied and written; what is only there to run before something else is not computed."""
+    document = json.loads((mx.sym.exp(mx.sym.var("x"), name="e") + mx.sym.log(mx.sym.var("y"), name="l")).tojson())
+    document["nodes"][-1] = {"op": "sin", "name": "s", "inputs": [[1, 0, 0]], "control_deps": [3]}
+    net = mx.sym.load_json(json.dumps(document))
+    assert net.list_arguments() == ["x", "y"]
+    for same in (copy.deepcopy(net), pickle.loads(pickle.dumps(net)), mx.sym.load_json(net.tojson())):
+        assert same.tojson() == net.tojson()
+    assert net(x=mx.sym.var("y")).get_internals().list_outputs() == ["y", "e_output", "y", "l_output", "s_output"]
+    executor = net.simple_bind(mx.cpu(), x=(1,), y=(1,))
+    executor.forward(is_train=True)
+    executor.backward(mx.nd.ones(1))
+    assert executor.grad_dict["x"].asscalar() == pytest.approx(math.cos(1))
+    assert executor.grad_dict["y"].asscalar() == 0
+    assert [row.name for row in executor.plan_report(is_train=True).rows if row.name in "els"] == ["e", "s"]
+
+
 def broken(change):
     document = json.loads(small_net().tojson())
     change(document)
@@ -89,6 +109,9 @@ def set_in(path, value):
         (broken(set_in(["nodes", 3, "inputs"], [[0], [1, 0, 0], [2, 0, 0]])), r"must be \[node, output\]"),
         (broken(set_in(["nodes", 3, "inputs"], [[0, 0, 0]])), "takes 3 inputs"),
         (broken(set_in(["nodes", 3, "inputs"], "abc")), '"inputs" must be a list'),
+        (broken(set_in(["nodes", 3, "control_deps"], 2)), '"control_deps" must be a list'),
+        (broken(set_in(["nodes", 3, "control_deps"], [3])), "points to node 3"),
+        (broken(set_in(["nodes", 3, "control_deps"], [True])), "must be the number of a node, not True"),
         (broken(set_in(["nodes", 3, "op"], "Unheard")), "Operator Unheard is not registered"),
         (broken(set_in(["nodes", 3, "attrs"], {"num_hidden": 4})), "must be an object of strings"),
         (broken(set_in(["nodes", 3, "attrs"], {"num_hidden": "four"})), "expect int but value='four'"),
