@@ -3,6 +3,9 @@
 ``import symbind as mx`` runs MXNet 1.x symbol and module code. See the README for a tour.
 """
 
+from . import garbage as garbage  # before anybody else it imports torch, in less time
+
+# isort: split
 from . import (
     autograd,
     base,

@@ -76,13 +76,12 @@ def _place_by_size(buffers: Sequence[Lifetime]) -> Allocation:
     for i in by_size:
         size = _aligned(buffers[i].size)
         rivals = np.flatnonzero(placed & (first <= last[i]) & (last >= first[i]))
-        position, best, best_gap = 0, None, None
-        for j in rivals[np.argsort(starts[rivals], kind="stable")]:
-            gap = starts[j] - position
-            if gap >= size and (best_gap is None or gap < best_gap):
-                best, best_gap = position, gap
-            position = max(position, int(ends[j]))
-        offset = int(position if best is None else best)
+        rivals = rivals[np.argsort(starts[rivals], kind="stable")]
+        # Where what lies below each rival ends, and behind the last of them all.
+        below = np.concatenate(([0], np.maximum.accumulate(ends[rivals])))
+        gaps = starts[rivals] - below[:-1]
+        wide_enough = np.flatnonzero(gaps >= size)
+        offset = int(below[wide_enough[gaps[wide_enough].argmin()]] if len(wide_enough) else below[-1])
         offsets[i], starts[i], ends[i], placed[i] = offset, offset, offset + size, True
         total = max(total, offset + size)
     return Allocation(offsets, total)

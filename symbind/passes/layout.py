@@ -7,6 +7,7 @@ dense layout as it comes, so a layout chosen by one heavy operator reaches the n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,6 +20,10 @@ from ..graph.registry import find
 __all__ = ["Arranged", "arrange"]
 
 Shape = tuple[int, ...]
+
+#: Nodes of one operator that must read an array before it is converted for them: a kernel that is not given its
+#: favourite layout loses less in one run than a conversion takes.
+WORTH_A_CONVERSION = 4
 
 
 class Chooser(Protocol):
@@ -78,6 +83,11 @@ def arrange(
         node, i = entry
         return value(shapes[node][i], dtypes[node][i], result.layouts.get(entry))
 
+    def is_reused(entry: Entry, reader: Node) -> bool:
+        """Whether a conversion of ``entry`` for this kind of node serves many: alike in the graph, or run after run."""
+        is_kept = entry.node.is_variable or entry.node.op.prepares_parameters
+        return (is_kept and not training) or readers[entry, reader.op.name] >= WORTH_A_CONVERSION
+
     def in_layout(entry: Entry, layout: Any, serial: float) -> Entry:
         """``entry`` in ``layout``, by a conversion that runs just before ``serial`` if one is needed."""
         if result.layouts.get(entry) == layout:
@@ -98,11 +108,13 @@ def arrange(
             converted[found, result.layouts.get(entry)] = entry
         return found
 
-    for node in execution_order(outputs):
+    order = execution_order(outputs)
+    readers = Counter((entry, node.op.name) for node in order if not node.is_variable for entry in node.inputs)
+    for node in order:
         if node.is_variable:
             continue
         inputs = [Entry(copies.get(e.node, e.node), e.index) for e in node.inputs]
-        values = [described(e) for e in inputs]
+        values = [described(e)._replace(reused=is_reused(original, node)) for e, original in zip(inputs, node.inputs)]
         made = [value(s, t, None) for s, t in zip(shapes[node], dtypes[node])]
         chosen = engine.implement(node, values, made, training)
         if chosen is None:

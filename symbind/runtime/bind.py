@@ -10,6 +10,7 @@ import torch
 from ..base import MXNetError
 from ..context import Context, cpu, current_context
 from ..dtype import as_torch
+from ..garbage import collector_paused
 from ..graph.node import Node, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
@@ -61,6 +62,7 @@ def _check_groups(ctx: Context, group2ctx: Mapping[str, Context] | None) -> None
             )
 
 
+@collector_paused()
 def simple_bind(
     symbol: Symbol,
     ctx: Context | None = None,

@@ -34,11 +34,15 @@ class Layout(Hashable, Protocol):
 
 
 class Value(NamedTuple):
-    """What is known of an array when a kernel is chosen."""
+    """What is known of an array when a kernel is chosen.
+
+    ``reused`` says that it pays to convert it: nodes of this kind read it again and again, in this run or in others.
+    """
 
     shape: Shape
     dtype: torch.dtype
     layout: Layout | None = None
+    reused: bool = False
 
 
 class Implementation(Protocol):

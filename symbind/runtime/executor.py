@@ -11,6 +11,7 @@ import torch
 
 from ..base import MXNetError
 from ..context import Context
+from ..garbage import collector_paused
 from ..graph.node import Entry, Node, execution_order, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
@@ -71,6 +72,7 @@ class Executor:
     arrays after every run. Made by :meth:`Symbol.bind` and :meth:`Symbol.simple_bind`.
     """
 
+    @collector_paused()
     def __init__(
         self,
         symbol: Symbol,
@@ -169,6 +171,7 @@ class Executor:
                 program = self._programs[is_train] = self._build((is_train,))
         return program
 
+    @collector_paused()
     def _build(self, modes: Sequence[bool]) -> Program:
         """The program for some modes, from the graph as :meth:`_differentiate` left it."""
         targets = [

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Sequence
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any
 
 import torch
 
-from ...graph.node import Node
+from ...graph.node import Entry, Node
 from ...passes.fuse import Pattern
 from ..engine import Implementation, Layout, Value
 from . import fused, operators  # noqa: F401  # importing them enters them into BUILDERS
@@ -40,18 +41,13 @@ class OneDnnEngine:
     def implement(
         self, node: Node, inputs: Sequence[Value], outputs: Sequence[Value], training: bool
     ) -> Implementation | None:
-        builder = BUILDERS.get(node.op.name)
-        if builder is None or not all(map(_can_be_described, (*inputs, *outputs))) or inputs[0].dtype not in FLOATS:
+        if node.op.name not in BUILDERS or not all(map(_can_be_described, (*inputs, *outputs))):
+            return None
+        if inputs[0].dtype not in FLOATS:
             return None
         if inputs[0].dtype == torch.bfloat16 and not _computes_in_bfloat16():
             return None
-        try:
-            implementation = builder(Request(node, inputs, outputs, training))
-        except Unsupported:
-            return None
-        if isinstance(implementation, PrimitiveImplementation) and not implementation.takes(inputs, outputs):
-            return None
-        return implementation
+        return _implementation(node.op, node.params, tuple(inputs), tuple(outputs), training, self.key())
 
     def convert(self, value: Value, target: Layout | None) -> Implementation | None:
         # What is plain is so in any shape; two other layouts must be of one.
@@ -64,6 +60,29 @@ class OneDnnEngine:
             return None
         seen = View(Value(shape, value.dtype))
         return PrimitiveImplementation(reorder(source, goal), [(Arg.SRC, seen)], [(Arg.DST, seen)])
+
+
+@lru_cache(maxsize=1024)  # as many as the library keeps kernels
+def _implementation(
+    op: Any, params: Hashable, inputs: tuple[Value, ...], outputs: tuple[Value, ...], training: bool, threads: Hashable
+) -> Implementation | None:
+    """How to run any node of this operator with such arrays.
+
+    Networks repeat themselves, and describing a primitive takes longer than everything else about a node. Whatever
+    implements is without state, and makes what runs when it is given its arrays.
+    """
+    node = Node(op, op.name, None, [Entry(_UNKNOWN)] * len(inputs), params)
+    try:
+        implementation = BUILDERS[op.name](Request(node, inputs, outputs, training))
+    except Unsupported:
+        return None
+    if isinstance(implementation, PrimitiveImplementation) and not implementation.takes(inputs, outputs):
+        return None
+    return implementation
+
+
+#: Stands for whatever an input comes from: the graph must not be kept alive by what is remembered.
+_UNKNOWN = Node(None, "unknown")
 
 
 @cache

@@ -68,9 +68,8 @@ def fully_connected(request: Request) -> Implementation | None:
     rows, result = _rows(request, data), _matrix(output, len(output.shape) - 1)
     bias = MemoryDesc.plain((1, product(biases[0].shape)), biases[0].dtype) if biases else None
     view, post_ops = View(weight, (1, 0)), request.post_ops(result)
-    source = request.node.inputs[1].node
-    if not request.training and (source.is_variable or source.op.prepares_parameters):
-        # Converted once, into what the kernel otherwise makes for itself in every run.
+    if weight.reused:
+        # Converted once, into what the kernel otherwise makes for itself every time.
         packed = choose([lambda: matmul(rows, view.any, result, bias=bias, post_ops=post_ops)])
         weights: Operand = (Arg.WEIGHTS, view)
     elif 1 in result.shape:
