@@ -1,9 +1,4 @@
-"""ImageDetIter: images with the boxes of the objects in them.
-
-The label of an image, as record files and lists hold it, is one row of numbers: how many numbers the header has (2 or
-more, these two included), how many describe an object (5 or more), the rest of the header, and the objects one after
-the other: class, left, top, right, bottom and whatever else the data set tells, places as shares of width and height.
-"""
+"""ImageDetIter: images with the boxes of the objects in them."""
 
 from __future__ import annotations
 
@@ -17,37 +12,16 @@ from ..base import MXNetError
 from ..io.iterator import DataDesc
 from ..ndarray import NDArray
 from .augment import IMAGENET_MEAN, IMAGENET_STD
-from .detection_augment import CORNERS, CreateDetAugmenter, DetAugmenter, Labelled
+from .boxes import CORNERS, boxes_of_label
+from .detection_augment import CreateDetAugmenter, DetAugmenter, Labelled
 from .iterator import ImageIter, Sample
 
-__all__ = ["ImageDetIter", "boxes_of_label"]
+__all__ = ["ImageDetIter"]
 
 logger = logging.getLogger(__name__)
 
-# A header of two numbers and one object of five.
-SHORTEST_LABEL = 7
 # What fills the rows of a label up when an image has fewer objects than another.
 NO_OBJECT = -1.0
-
-
-def boxes_of_label(label: Any) -> np.ndarray:
-    """The objects of a raw label, shape (objects, numbers of each), without those of no area.
-
-    MXNetError if the label is too short, cannot be cut into objects, or no object is left.
-    """
-    raw = np.asarray(label.asnumpy() if isinstance(label, NDArray) else label, np.float32).ravel()
-    if raw.size < SHORTEST_LABEL:
-        raise MXNetError(f"Label shape is invalid: {raw.shape}; at least {SHORTEST_LABEL} numbers are needed")
-    header, width = int(raw[0]), int(raw[1])
-    if width < 5 or not 2 <= header <= raw.size or (raw.size - header) % width:
-        raise MXNetError(
-            f"Label shape {raw.shape} inconsistent with annotation width {width} and a header of {header} numbers"
-        )
-    boxes = raw[header:].reshape(-1, width)
-    boxes = boxes[(boxes[:, 3] > boxes[:, 1]) & (boxes[:, 4] > boxes[:, 2])]
-    if not len(boxes):
-        raise MXNetError("Encounter sample with no valid label.")
-    return boxes
 
 
 class ImageDetIter(ImageIter):
@@ -58,7 +32,8 @@ class ImageDetIter(ImageIter):
     of :class:`~symbind.image.ImageIter`, but augmenters change boxes, too: by default they are what
     :func:`~symbind.image.CreateDetAugmenter` makes of all further keywords.
 
-    MXNetError if a label is not as the module describes it, or objects have more numbers in one image than in another.
+    MXNetError if a label is not as :mod:`symbind.image.boxes` describes it, or objects have more numbers in one image
+    than in another.
     """
 
     def __init__(

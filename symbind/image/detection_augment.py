@@ -1,8 +1,7 @@
 """Augmenters for object detection: functions from an image and its boxes to another image and the boxes in it.
 
-Boxes are a NumPy array of shape (objects, 5 or more), with the columns class, left, top, right, bottom and whatever
-else the data set tells. The four places are shares of the width and the height, so that resizing changes no box. As
-in :mod:`~symbind.image.augment` nothing is changed in place, and random choices come from Python's ``random``.
+Boxes are arrays as :mod:`~symbind.image.boxes` describes them. As in :mod:`~symbind.image.augment` nothing is changed
+in place, and random choices come from Python's ``random``.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..ndarray import NDArray
-from .augment import Augmenter, CreateAugmenter, Described, ForceResizeAug, HorizontalFlipAug, ResizeAug
+from .augment import Augmenter, CreateAugmenter, Described, ForceResizeAug, ResizeAug
+from .boxes import CORNERS, areas
 from .functions import copyMakeBorder, fixed_crop
 
 __all__ = [
@@ -31,8 +31,6 @@ logger = logging.getLogger(__name__)
 Range = tuple[float, float]
 Labelled = tuple[NDArray, np.ndarray]
 
-# Left, top, right and bottom among the columns of a label.
-CORNERS = slice(1, 5)
 # Smaller parts of an image, in pixels, show nothing.
 LEAST_PIXELS = 2
 # A narrower border is not worth the copy.
@@ -93,22 +91,16 @@ class DetHorizontalFlipAug(DetAugmenter):
     def __init__(self, p: float) -> None:
         super().__init__(p=p)
         self.p = p
-        self._flip = HorizontalFlipAug(1)
 
     def __call__(self, src: NDArray, label: np.ndarray) -> Labelled:
         if random.random() >= self.p:
             return src, label
         flipped = label.copy()
         flipped[:, 1], flipped[:, 3] = 1 - label[:, 3], 1 - label[:, 1]
-        return self._flip(src), flipped
+        return NDArray(src.tensor.flip(1), src.context), flipped
 
 
 # ---- other parts of the image, and parts of a larger one -----------------------------------------------------------
-
-
-def areas(corners: np.ndarray) -> np.ndarray:
-    """The area of each box (left, top, right, bottom); 0 if the corners are exchanged."""
-    return np.maximum(0, corners[:, 2] - corners[:, 0]) * np.maximum(0, corners[:, 3] - corners[:, 1])
 
 
 def _range(what: str, value: float | Range) -> Range:

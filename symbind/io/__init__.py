@@ -1,6 +1,7 @@
 """Data iterators: objects that hand a data set over batch by batch, epoch by epoch."""
 
 from .csv import CSVIter
+from .detection_record import ImageDetRecordIter
 from .image_record import (
     ImageRecordInt8Iter,
     ImageRecordIter,
@@ -19,6 +20,7 @@ __all__ = [
     "DataBatch",
     "DataDesc",
     "DataIter",
+    "ImageDetRecordIter",
     "ImageRecordInt8Iter",
     "ImageRecordIter",
     "ImageRecordIter_v1",

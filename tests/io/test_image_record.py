@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,73 @@ def test_threads_end_with_the_iterator_and_leave_torch_alone(path: Path) -> None
             thread.join(5)
     assert threading.active_count() == running
     assert torch.get_num_threads() == threads
+
+
+def test_a_mean_image_is_made_once(path: Path, tmp_path: Path) -> None:
+    settings = {"mean_img": tmp_path / "mean.params", "std_r": 2.0, "scale": 0.5, "batch_size": COUNT}
+    made = images(path, **settings).next().data[0].asnumpy()
+    mean = mx.nd.load(str(tmp_path / "mean.params"))["mean_img"].asnumpy()
+    expected = np.mean([pixels(i) for i in range(COUNT)], axis=0).transpose(2, 0, 1)
+    np.testing.assert_allclose(mean, expected, 1e-6)
+    factors = np.reshape([0.25, 0.5, 0.5], (3, 1, 1))
+    np.testing.assert_allclose(made[3], (pixels(3).transpose(2, 0, 1) - expected) * factors, 1e-5, 1e-5)
+    np.testing.assert_array_equal(images(path, **settings).next().data[0].asnumpy(), made)
+    with pytest.raises(mx.MXNetError, match=r"one array of shape \(3, 5, 5\), found \(3, 12, 14\)"):
+        images(path, **settings, data_shape=(3, 5, 5))
+
+
+def test_alpha_channel(tmp_path: Path) -> None:
+    rgba = np.random.default_rng(0).integers(0, 256, (12, 14, 4), np.uint8)
+    with MXIndexedRecordIO(tmp_path / "a.idx", tmp_path / "a.rec", "w") as file:
+        file.write_idx(0, pack_img(IRHeader(0, 0.0, 0, 0), rgba[:, :, [2, 1, 0, 3]], 1, ".png"))
+    settings = {"data_shape": (4, 12, 14), "batch_size": 1, "mean_a": 10.0, "std_a": 2.0}
+    got = images(tmp_path / "a.rec", **settings).next().data[0].asnumpy()[0]
+    expected = rgba.transpose(2, 0, 1).astype(np.float32)
+    expected[3] = (expected[3] - 10) / 2
+    np.testing.assert_array_equal(got, expected)
+    jittered = images(tmp_path / "a.rec", **settings, brightness=0.5, random_h=50, mirror=True).next().data[0].asnumpy()
+    np.testing.assert_array_equal(jittered[0, 3], expected[3, :, ::-1])
+    assert (jittered[0, :3] != expected[:3, :, ::-1]).mean() > 0.5
+
+
+def test_four_channels_need_four_channels(path: Path) -> None:
+    with pytest.raises(mx.MXNetError, match="Record 0 of .*Expected 4 channels, got 3"):
+        images(path, data_shape=(4, 12, 14)).next()
+
+
+def test_contrast_and_illumination(path: Path) -> None:
+    batch = images(path, max_random_contrast=0.5, max_random_illumination=20.0, mean_r=3.0, std_g=4.0).next()
+    drawn = set()
+    for i, image in enumerate(batch.data[0].asnumpy()):
+        mean, deviation = np.reshape([3.0, 0, 0], (3, 1, 1)), np.reshape([1.0, 4, 1], (3, 1, 1))
+        original = (pixels(i).transpose(2, 0, 1) - mean) / deviation
+        for channel, std in enumerate((1, 4, 1)):
+            slope, offset = np.polyfit(original[channel].ravel(), image[channel].ravel(), 1)
+            np.testing.assert_allclose(image[channel], slope * original[channel] + offset, atol=1e-3)
+            drawn.add((round(slope, 3), round(offset * std, 1)))
+    assert len(drawn) == 4  # one of each for an image, whatever the channel
+    assert all(0.5 <= slope <= 1.5 and -20 <= offset <= 20 for slope, offset in drawn)
+
+
+def test_augmentation_has_a_seed_of_its_own(path: Path) -> None:
+    def run(**seeds: int) -> tuple[list, np.ndarray]:
+        batch = images(path, shuffle=True, rand_mirror=True, batch_size=COUNT, **seeds).next()
+        order = batch.index.tolist()
+        return order, np.array([x == pixels(i).transpose(2, 0, 1) for i, x in zip(order, batch.data[0].asnumpy())])
+
+    order, mirrored = run(seed=1, seed_aug=5)
+    again, mirrored_otherwise = run(seed=1, seed_aug=6)
+    assert again == order and (mirrored != mirrored_otherwise).any()
+    other, _ = run(seed=2, seed_aug=5)
+    assert other != order
+
+
+def test_chunks_are_visited_at_random_but_in_one_piece(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symbind.io.record_source.MEGABYTE", 1000)  # of these images of 600 bytes
+    orders = {tuple(flat(labels(images(path, shuffle_chunk_size=2, shuffle_chunk_seed=i)))[:COUNT]) for i in range(9)}
+    assert len(orders) > 1
+    for order in orders:
+        assert sorted(order) == list(range(COUNT))
+        assert sum(after != before + 1 for before, after in pairwise(order)) <= 4
+    within = flat(labels(images(path, shuffle_chunk_size=2, shuffle=True)))[:COUNT]
+    assert sorted(within) == list(range(COUNT)) and tuple(within) not in orders
