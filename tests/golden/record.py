@@ -11,7 +11,7 @@ and run, from the root of the repository::
     mxenv/bin/python -m tests.golden.record                 # everything
     mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
     mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers updates files
-                                                            # pictures recordfiles zoo
+                                                            # pictures boxes recordfiles zoo
 
 The zoo needs GluonCV too, with nothing newer than that NumPy takes::
 
@@ -37,6 +37,9 @@ np.bool = bool  # MXNet 1.9.1 reads an alias which NumPy has deprecated
 import mxnet as mx  # noqa: E402
 
 from . import archive  # noqa: E402
+from .boxes import CASES as BOXES  # noqa: E402
+from .boxes import DUMPS, observe_batches  # noqa: E402
+from .boxes import ITERATORS as BOX_ITERATORS  # noqa: E402
 from .cases import FAMILIES, Case  # noqa: E402
 from .errors import MISTAKES, make  # noqa: E402
 from .files import FOLDER as FILES  # noqa: E402
@@ -199,6 +202,16 @@ def record_pictures() -> None:
     archive.write(FOLDER / "pictures.npz", {name: observe(mx, case) for name, case in PICTURES.items()})
 
 
+def record_boxes() -> None:
+    """Images with boxes: augmenters, and the batches of iterators."""
+    records = {
+        "augmented": {name: observe(mx, case) for name, case in BOXES.items()},
+        "batches": {name: observe_batches(mx, name) for name in BOX_ITERATORS},
+        "dumps": {name: dump(mx) for name, dump in DUMPS.items()},
+    }
+    archive.write(FOLDER / "boxes.npz", records)
+
+
 def record_zoo() -> None:
     """Whole networks: their text, the shapes inside, what they predict, and for some a step of training."""
     np.float, np.int = float, int  # GluonCV reads aliases which NumPy has removed
@@ -225,6 +238,7 @@ OTHERS = {
     "updates": record_updates,
     "files": record_files,
     "pictures": record_pictures,
+    "boxes": record_boxes,
     "recordfiles": record_record_files,
     "zoo": record_zoo,
 }
