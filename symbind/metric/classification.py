@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from ..stateful import Stateful
-from .metric import EvalMetric, alias, as_numpy, check_label_shapes, register
+from .metric import AveragedMetric, EvalMetric, alias, check_label_shapes, each_pair, register
 
 __all__ = ["F1", "MCC", "PCC", "Accuracy", "TopKAccuracy"]
 
@@ -33,8 +33,7 @@ class Accuracy(EvalMetric):
         self.axis = axis
 
     def update(self, labels: Any, preds: Any) -> None:
-        labels, preds = check_label_shapes(labels, preds, wrap=True)
-        for label, pred in zip(map(as_numpy, labels), map(as_numpy, preds)):
+        for label, pred in each_pair(labels, preds):
             if pred.shape != label.shape:
                 if not -pred.ndim <= self.axis < pred.ndim:
                     raise ValueError(
@@ -71,8 +70,7 @@ class TopKAccuracy(EvalMetric):
         self.top_k = top_k
 
     def update(self, labels: Any, preds: Any) -> None:
-        labels, preds = check_label_shapes(labels, preds, wrap=True)
-        for label, pred in zip(map(as_numpy, labels), map(as_numpy, preds)):
+        for label, pred in each_pair(labels, preds):
             if pred.ndim != 2:
                 raise ValueError(f"{self.name}: predictions must be (samples, classes), got shape {pred.shape}")
             label = label.astype("int32").ravel()
@@ -120,7 +118,7 @@ class _BinaryCounts(Stateful):
         return (self.true_pos * self.true_neg - self.false_pos * self.false_neg) / math.sqrt(scale)
 
 
-class _BinaryMetric(EvalMetric):
+class _BinaryMetric(AveragedMetric):
     """A score of the confusion counts of two classes.
 
     Labels are 0 or 1, predictions ``(samples, 2)`` scores. With ``average='macro'`` the value is the mean of
@@ -136,17 +134,11 @@ class _BinaryMetric(EvalMetric):
         label_names: list[str] | None = None,
         average: str = "macro",
     ) -> None:
-        if average not in ("macro", "micro"):
-            raise ValueError(f"{name}: average must be 'macro' or 'micro', got {average!r}")
-        self.average = average
-        self._local = _BinaryCounts()
-        self._global = _BinaryCounts()
-        super().__init__(name, output_names, label_names, average=average, has_global_stats=True)
+        super().__init__(_BinaryCounts, name, output_names, label_names, average)
 
     def update(self, labels: Any, preds: Any) -> None:
-        labels, preds = check_label_shapes(labels, preds, wrap=True)
         batch = _BinaryCounts()
-        for label, pred in zip(map(as_numpy, labels), map(as_numpy, preds)):
+        for label, pred in each_pair(labels, preds):
             label = label.astype("int32").ravel()
             check_label_shapes(label, pred)
             if len(numpy.unique(label)) > 2:
@@ -162,14 +154,6 @@ class _BinaryMetric(EvalMetric):
             self.sum_metric = getattr(self._local, self._score) * self.num_inst
             self.global_num_inst = self._global.total
             self.global_sum_metric = getattr(self._global, self._score) * self.global_num_inst
-
-    def reset(self) -> None:
-        self._global.reset()
-        super().reset()
-
-    def reset_local(self) -> None:
-        self._local.reset()
-        super().reset_local()
 
 
 @register
@@ -228,8 +212,7 @@ class PCC(EvalMetric):
         super().__init__(name, output_names, label_names, has_global_stats=True)
 
     def update(self, labels: Any, preds: Any) -> None:
-        labels, preds = check_label_shapes(labels, preds, wrap=True)
-        for label, pred in zip(map(as_numpy, labels), map(as_numpy, preds)):
+        for label, pred in each_pair(labels, preds):
             if pred.shape != label.shape:
                 pred = pred.argmax(axis=1)
             label, pred = label.astype("int64").ravel(), pred.astype("int64").ravel()

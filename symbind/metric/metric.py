@@ -8,7 +8,7 @@ A metric accumulates over batches. Each keeps two accounts of the same kind: the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -16,7 +16,10 @@ import numpy
 from ..registry import registry_of
 from ..stateful import Stateful
 
-__all__ = ["CompositeEvalMetric", "EvalMetric", "alias", "as_numpy", "check_label_shapes", "create", "register"]
+__all__ = [
+    "AveragedMetric", "CompositeEvalMetric", "EvalMetric", "alias", "as_numpy", "check_label_shapes", "create",
+    "each_pair", "register",
+]  # fmt: skip
 
 
 def as_numpy(array: Any) -> numpy.ndarray:
@@ -35,6 +38,12 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
     if wrap:
         labels, preds = _as_list(labels), _as_list(preds)
     return labels, preds
+
+
+def each_pair(labels: Any, preds: Any) -> Iterator[tuple[numpy.ndarray, numpy.ndarray]]:
+    """Each label with the output that predicts it; ValueError if there are not as many of the one as of the other."""
+    labels, preds = check_label_shapes(labels, preds, wrap=True)
+    return zip(map(as_numpy, labels), map(as_numpy, preds))
 
 
 def _as_list(arrays: Any) -> Any:
@@ -138,6 +147,38 @@ class EvalMetric(Stateful):
 def _pairs(named: tuple[Any, Any]) -> list[tuple[str, float]]:
     names, values = (part if isinstance(part, list) else [part] for part in named)
     return list(zip(names, values))
+
+
+class AveragedMetric(EvalMetric):
+    """A score of statistics of the samples, averaged in one of two ways.
+
+    With ``average='macro'`` the value is the mean of the scores of the batches, with ``'micro'`` the score of the
+    statistics of all batches together, which both accounts keep. ``statistics`` makes empty ones; they have a
+    ``reset``.
+    """
+
+    def __init__(
+        self,
+        statistics: Callable[[], Any],
+        name: str,
+        output_names: list[str] | None,
+        label_names: list[str] | None,
+        average: str,
+    ) -> None:
+        if average not in ("macro", "micro"):
+            raise ValueError(f"{name}: average must be 'macro' or 'micro', got {average!r}")
+        self.average = average
+        self._local = statistics()
+        self._global = statistics()
+        super().__init__(name, output_names, label_names, average=average, has_global_stats=True)
+
+    def reset(self) -> None:
+        self._global.reset()
+        super().reset()
+
+    def reset_local(self) -> None:
+        self._local.reset()
+        super().reset_local()
 
 
 _REGISTRY = registry_of(EvalMetric, "metric")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from .metric import EvalMetric, alias, as_numpy, check_label_shapes, register
+from .metric import EvalMetric, alias, check_label_shapes, each_pair, register
 
 __all__ = ["CrossEntropy", "NegativeLogLikelihood", "Perplexity"]
 
@@ -26,8 +26,7 @@ class _MeanNegativeLog(EvalMetric):
         self.eps = eps
 
     def update(self, labels: Any, preds: Any) -> None:
-        labels, preds = check_label_shapes(labels, preds, wrap=True)
-        for label, pred in zip(map(as_numpy, labels), map(as_numpy, preds)):
+        for label, pred in each_pair(labels, preds):
             label = label.ravel()
             check_label_shapes(label, pred)
             probability = pred[numpy.arange(len(label)), label.astype("int64")]
@@ -86,8 +85,7 @@ class Perplexity(EvalMetric):
         self.axis = axis
 
     def update(self, labels: Any, preds: Any) -> None:
-        labels, preds = check_label_shapes(labels, preds, wrap=True)
-        for label, pred in zip(map(as_numpy, labels), map(as_numpy, preds)):
+        for label, pred in each_pair(labels, preds):
             classes = pred.shape[-1]
             if self.axis not in (-1, pred.ndim - 1) or label.size * classes != pred.size:
                 raise ValueError(

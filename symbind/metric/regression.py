@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from ..stateful import Stateful
-from .metric import EvalMetric, alias, as_numpy, check_label_shapes, register
+from .metric import AveragedMetric, EvalMetric, alias, check_label_shapes, each_pair, register
 
 __all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
 
@@ -17,8 +17,7 @@ class _BatchError(EvalMetric):
     """The mean over *batches* of an error of the batch; one-dimensional arrays count as columns."""
 
     def update(self, labels: Any, preds: Any) -> None:
-        labels, preds = check_label_shapes(labels, preds, wrap=True)
-        for label, pred in zip(map(as_numpy, labels), map(as_numpy, preds)):
+        for label, pred in each_pair(labels, preds):
             label = label.reshape(-1, 1) if label.ndim == 1 else label
             pred = pred.reshape(-1, 1) if pred.ndim == 1 else pred
             self._add(self._error(label - pred), 1)
@@ -102,7 +101,7 @@ class _Moments(Stateful):
 
 @alias("pearsonr")
 @register
-class PearsonCorrelation(EvalMetric):
+class PearsonCorrelation(AveragedMetric):
     """Pearson's correlation of labels and predictions of equal shape; nan where one of them is constant.
 
     With ``average='macro'`` the value is the mean of the correlations of the batches, with ``'micro'`` the
@@ -116,16 +115,10 @@ class PearsonCorrelation(EvalMetric):
         label_names: list[str] | None = None,
         average: str = "macro",
     ) -> None:
-        if average not in ("macro", "micro"):
-            raise ValueError(f"{name}: average must be 'macro' or 'micro', got {average!r}")
-        self.average = average
-        self._local = _Moments()
-        self._global = _Moments()
-        super().__init__(name, output_names, label_names, average=average, has_global_stats=True)
+        super().__init__(_Moments, name, output_names, label_names, average)
 
     def update(self, labels: Any, preds: Any) -> None:
-        labels, preds = check_label_shapes(labels, preds, wrap=True)
-        for label, pred in zip(map(as_numpy, labels), map(as_numpy, preds)):
+        for label, pred in each_pair(labels, preds):
             check_label_shapes(label, pred, shape=True)
             label, pred = label.astype("float64").ravel(), pred.astype("float64").ravel()
             batch = _Moments()
@@ -142,11 +135,3 @@ class PearsonCorrelation(EvalMetric):
         if self.average == "macro":
             return super().get_global()
         return self.name, self._global.correlation
-
-    def reset(self) -> None:
-        self._global.reset()
-        super().reset()
-
-    def reset_local(self) -> None:
-        self._local.reset()
-        super().reset_local()

@@ -389,6 +389,14 @@ class BaseModule:
         else:
             self.update_metric(eval_metric, batch.label)
 
+    def _needs_optimizer(self, force_init: bool) -> bool:
+        """Whether :meth:`init_optimizer` has something to do. Warns if it is asked to twice."""
+        self._require(bound=True, initialized=True)
+        if self.optimizer_initialized and not force_init:
+            self.logger.warning("optimizer already initialized, ignoring...")
+            return False
+        return True
+
     def _require(self, bound: bool = False, initialized: bool = False, optimizer: bool = False) -> None:
         """AssertionError saying which step is missing."""
         name = type(self).__name__

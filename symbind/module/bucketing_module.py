@@ -271,9 +271,7 @@ class BucketingModule(BaseModule):
         force_init: bool = False,
     ) -> None:
         """Make the optimizer, as :meth:`Module.init_optimizer` does for the default bucket."""
-        self._require(bound=True, initialized=True)
-        if self.optimizer_initialized and not force_init:
-            self.logger.warning("optimizer already initialized, ignoring.")
+        if not self._needs_optimizer(force_init):
             return
         self._default.init_optimizer(kvstore, optimizer, optimizer_params, force_init)
         for module in self._buckets.values():

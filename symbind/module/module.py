@@ -374,9 +374,7 @@ class Module(BaseModule):
         ``kvstore`` (a name or a store) sums gradients of several contexts, which would go their own ways without; on
         one context a name has nothing to do.
         """
-        self._require(bound=True, initialized=True)
-        if self.optimizer_initialized and not force_init:
-            self.logger.warning("optimizer already initialized, ignoring...")
+        if not self._needs_optimizer(force_init):
             return
         first = self._data_shapes[0]
         axis = DataDesc.get_batch_axis(first.layout)

@@ -181,9 +181,7 @@ class SequentialModule(BaseModule):
         force_init: bool = False,
     ) -> None:
         """Make an optimizer for each module."""
-        self._require(bound=True, initialized=True)
-        if self.optimizer_initialized and not force_init:
-            self.logger.warning("optimizer already initialized, ignoring.")
+        if not self._needs_optimizer(force_init):
             return
         for module in self._modules:
             module.init_optimizer(kvstore, optimizer, optimizer_params, force_init)
