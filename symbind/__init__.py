@@ -24,6 +24,7 @@ from . import (
     ndarray,
     operator,
     optimizer,
+    profiler,
     random,
     recordio,
     registry,

@@ -16,6 +16,7 @@ import torch
 from ..base import MXNetError
 from ..dtype import name_of
 from ..ops.elementwise import PAIR_FUNCTIONS
+from ..profiler.recorder import recorder
 from .memory import overlap, same_memory
 
 __all__ = ["Number", "cast_number", "combine", "is_number", "scalar_operator"]
@@ -94,13 +95,23 @@ def combine(
 
 
 def _compute(function: str, left: torch.Tensor, right: torch.Tensor | float, out: torch.Tensor) -> torch.Tensor:
+    begin = recorder.now() if recorder.imperative else None
     try:
         PAIR_FUNCTIONS[function].kernel(left, right, out)()
     except RuntimeError as error:
         if "ZeroDivisionError" not in str(error):
             raise
         raise MXNetError("Division of whole numbers by zero") from None
+    if begin is not None:
+        recorder.span("operator", _operator(function, left, right), begin, out.nbytes)
     return out
+
+
+def _operator(function: str, left: torch.Tensor, right: torch.Tensor | float) -> str:
+    """The operator that computes the same; numbers have become tensors without dimensions by now."""
+    if left.ndim and isinstance(right, torch.Tensor) and right.ndim:
+        return f"broadcast_{function}"
+    return scalar_operator(function, reverse=not left.ndim)
 
 
 def _number_like(value: Number, array: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ from ..ops.operator import Environment, Operator
 from ..ops.parameter import Params
 from ..ops.shapes import is_known, merge
 from ..ops.signature import FLUENT, bind_arguments, describe, fill_namespaces
+from ..profiler.recorder import recorder
 from .memory import allocate, overlap, same_memory
 from .ndarray import NDArray
 from .recording import mode, record, refuse_update
@@ -69,7 +70,10 @@ def run(
             outputs.append(allocate(shape, dtype, device))
     environment = Environment(is_train=mode.training, device=device, generator=generator(device))
     kernel = operator.kernel(params, inputs, outputs, environment)
-    kernel()
+    if recorder.imperative:
+        _run_recorded(operator, kernel, outputs)
+    else:
+        kernel()
 
     results = []
     for tensor, target in zip(outputs, targets):
@@ -82,6 +86,15 @@ def run(
     visible = results[: operator.num_visible_outputs(params)]
     record(operator, params, attrs, arrays, outputs, visible, kernel)
     return visible[0] if len(visible) == 1 else visible
+
+
+def _run_recorded(operator: Operator, kernel: Callable[[], Any], outputs: Sequence[torch.Tensor]) -> None:
+    """Run a kernel while the profiler runs."""
+    begin = recorder.now()
+    kernel()
+    if outputs and outputs[0].device.type == "cuda":
+        torch.cuda.synchronize(outputs[0].device)
+    recorder.span("operator", operator.name, begin, sum(output.nbytes for output in outputs))
 
 
 def compute(

@@ -22,6 +22,7 @@ from ..passes.fuse import fuse
 from ..passes.gradient import Gradient, build_gradient
 from ..passes.infer import infer_dtypes, infer_shapes
 from ..passes.select_late import select_late
+from ..profiler.recorder import recorder
 from .compile import Bound, GradientTarget, compile_program, require_complete
 from .engines import engine_for
 from .program import Program
@@ -213,6 +214,8 @@ class Executor:
         program.refresh()
         if self._monitor is not None:
             self._run_watched(program)
+        elif recorder.running:
+            self._run_recorded(program, "forward")
         else:
             for call in program.forward[self._is_train]:
                 call()
@@ -245,8 +248,20 @@ class Executor:
         if program is not ran:
             # Built anew, for another number of threads: what forward had left went with the old one.
             self.forward(self._is_train)
-        for call in program.backward[self._is_train]:
-            call()
+        if recorder.running:
+            self._run_recorded(program, "backward")
+        else:
+            for call in program.backward[self._is_train]:
+                call()
+
+    def _run_recorded(self, program: Program, phase: str) -> None:
+        """Run a phase while the profiler runs."""
+        begin = recorder.now()
+        program.run_recorded(phase, self._is_train, recorder)
+        if recorder.api:
+            recorder.span("executor", phase, begin, heads=", ".join(self._symbol.list_outputs()))
+        if recorder.memory:
+            recorder.held(f"{self._ctx.device_type}/{self._ctx.device_id}", self.memory_plan().total)
 
     def _take_head_gradients(self, out_grads: Any) -> None:
         needed = [i for i, array in enumerate(self._head_gradients) if array is not None]

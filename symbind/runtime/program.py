@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 
 import torch
 
@@ -14,6 +15,7 @@ from ..ops.kernels import sequence
 from ..ops.operator import Environment, Kernel
 from ..ops.shapes import product
 from ..passes.plan import InArena, Kept, Plan, Step, Store
+from ..profiler.recorder import Recorder
 from .arena import ArenaMemory
 from .engine import Engine, Implementation, Layout, Value
 from .resident import ResidentArgument, ResidentGradient
@@ -206,6 +208,28 @@ class Program:
                 instruction.call()
             if isinstance(step, Node):
                 after(step)
+
+    def run_recorded(self, phase: str, is_train: bool, recorder: Recorder) -> None:
+        """Run a phase, and have each instruction recorded."""
+        device = self._inference.device
+        instructions = self.instructions[phase][is_train]
+        calls = (self.forward if phase == "forward" else self.backward)[is_train]
+        # What follows the instructions among the calls is not worth an event.
+        for call, instruction in zip_longest(calls, instructions):
+            begin = recorder.now()
+            call()
+            if instruction is None or not recorder.symbolic:
+                continue
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            step, implementation = instruction.step, instruction.implementation
+            if isinstance(step, Node) and implementation is not None:
+                size, kernel = self.output_bytes(step), implementation.name
+                recorder.span("operator", step.op.name, begin, size, node=step.name, kernel=kernel, phase=phase)
+            elif isinstance(step, Store):
+                verb = "add" if step.accumulate else "copy"
+                size = self.array(step.entry).nbytes
+                recorder.span("operator", verb, begin, size, node=step.entry.name, kernel="torch", phase=phase)
 
     def _instruction(self, step: Step, env: Environment) -> Instruction | None:
         if isinstance(step, Store):
