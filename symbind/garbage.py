@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,5 +28,8 @@ def collector_paused() -> Iterator[None]:
         gc.enable()
 
 
-with collector_paused():
-    import torch as torch
+if "torch" not in sys.modules:
+    with collector_paused():
+        import torch as torch
+    # What modules are made of stays for good: later searches pass over it too.
+    gc.freeze()
