@@ -8,7 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-__all__ = ["MXNetError", "NotImplementedForSymbol", "atomic_write"]
+import numpy as np
+
+__all__ = [
+    "MXNetError", "NotImplementedForSymbol", "atomic_write", "integer_types", "mx_real_t", "numeric_types", "py_str",
+    "string_types",
+]  # fmt: skip
+
+#: The type of numbers where nothing says otherwise, and what counts as a number or a text.
+mx_real_t = np.float32
+integer_types = (int, np.int32, np.int64)
+numeric_types = (float, int, np.generic)
+string_types = (str,)
+
+
+def py_str(text: bytes) -> str:
+    """Bytes, such as the names that a monitor is given, as text."""
+    return text.decode("utf-8")
 
 
 class MXNetError(RuntimeError):

@@ -61,3 +61,4 @@ for _name in ("_internal", "contrib", "image", "linalg", "op", "sparse"):
 for _name in control_flow.__all__:
     setattr(globals()["contrib"], _name, getattr(control_flow, _name))
 _install(sys.modules[__name__])
+NDArray.split_v2 = split_v2  # type: ignore[attr-defined]

@@ -58,17 +58,23 @@ def full(
 
 
 def zeros(
-    shape: ShapeLike, ctx: Context | None = None, dtype: Any = None, stype: str | None = None
-) -> NDArray:
-    """All zeros. MXNetError for a shape without dimensions or with a 0, which elsewhere means "unknown"."""
+    shape: ShapeLike, ctx: Context | None = None, dtype: Any = None, stype: str | None = None,
+    out: NDArray | None = None,
+) -> NDArray:  # fmt: skip
+    """All zeros, in ``out`` or in a new array.
+
+    MXNetError for a shape without dimensions or with a 0, which elsewhere means "unknown".
+    """
     if stype not in (None, "default"):
         raise MXNetError(f"Storage type {stype!r} is not supported: every array is dense ('default')")
-    return full(_known_sizes(shape), 0, ctx, dtype)
+    return full(_known_sizes(shape), 0, ctx, dtype, out)
 
 
-def ones(shape: ShapeLike, ctx: Context | None = None, dtype: Any = None) -> NDArray:
-    """All ones. MXNetError for a shape without dimensions or with a 0, which elsewhere means "unknown"."""
-    return full(_known_sizes(shape), 1, ctx, dtype)
+def ones(
+    shape: ShapeLike, ctx: Context | None = None, dtype: Any = None, out: NDArray | None = None
+) -> NDArray:
+    """All ones, in ``out`` or in a new array. MXNetError for shapes as in :func:`zeros`."""
+    return full(_known_sizes(shape), 1, ctx, dtype, out)
 
 
 def _sizes(shape: ShapeLike) -> tuple[int, ...]:
@@ -178,14 +184,13 @@ def histogram(
 ) -> list[NDArray]:
     """How many values of ``a`` fall into each bin, and the edges of the bins.
 
-    ``bins`` is the number of equal bins in ``range`` (that of the values, if None), or an array of edges.
+    ``bins`` is the number of equal bins in ``range``, or an array of edges. Without a ``range``, that of the values
+    is taken, and the counts come as float32.
     """
     if isinstance(bins, NDArray):
         return invoke("_histogram", a, bins)
     if range is None:
-        # NumPy widens the range of values that are all the same.
-        edges = np.histogram_bin_edges(a.asnumpy(), bins)
-        range = (float(edges[0]), float(edges[-1]))
+        return [array(part, a.context) for part in np.histogram(a.asnumpy(), bins)]
     return invoke("_histogram", a, bin_cnt=bins, range=range)
 
 

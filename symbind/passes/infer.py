@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from ..base import MXNetError
@@ -169,11 +170,11 @@ def listed_shapes(
     """:meth:`Symbol.infer_shape` and its partial form."""
     given = _by_name(symbol, args, kwargs, "InferShape")
     for name, shape in given.items():
-        if not isinstance(shape, (tuple, list)) or not all(isinstance(n, int) and n >= 0 for n in shape):
+        if not isinstance(shape, (tuple, list)) or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
             raise TypeError(f"Argument {name} of infer_shape must be a tuple of sizes, not {shape!r}")
     order = post_order(symbol.entries)
     # A shape without dimensions says nothing: unknown shapes are listed that way.
-    by_node = {n: tuple(given[n.name]) for n in order if n.is_variable and given.get(n.name)}
+    by_node = {n: tuple(map(int, given[n.name])) for n in order if n.is_variable and given.get(n.name)}
     try:
         values = infer_shapes(order, by_node)
     except MXNetError:

@@ -17,6 +17,7 @@ from .creation import (
     arange,
     eye,
     full,
+    histogram,
     hypot,
     linspace,
     maximum,

@@ -9,7 +9,8 @@ from ..graph.symbol import Symbol
 from ..graph.symbol import apply as _apply
 
 __all__ = [
-    "arange", "eye", "full", "hypot", "linspace", "maximum", "minimum", "ones", "pow", "power", "split_v2", "zeros",
+    "arange", "eye", "full", "histogram", "hypot", "linspace", "maximum", "minimum", "ones", "pow", "power",
+    "split_v2", "zeros",
 ]  # fmt: skip
 
 ShapeLike = int | Sequence[int]
@@ -94,6 +95,20 @@ def minimum(left: Any, right: Any) -> Any:
 def hypot(left: Any, right: Any) -> Any:
     """:math:`\\sqrt{left^2 + right^2}`, element by element; either may be a number."""
     return _choose(left, right, "_Hypot", "_HypotScalar", "_HypotScalar", lambda a, b: (a * a + b * b) ** 0.5)
+
+
+def histogram(
+    a: Symbol, bins: int | Symbol = 10, range: tuple[float, float] | None = None, **kwargs: Any
+) -> Symbol:
+    """How many values of ``a`` fall into each bin, and the edges of the bins.
+
+    ``bins`` is an array of edges, or the number of equal bins in ``range``, which is needed then: ValueError.
+    """
+    if isinstance(bins, Symbol):
+        return _apply("_histogram", a, bins, **kwargs)
+    if range is None:
+        raise ValueError("histogram: a symbol holds no values whose range could be taken; give range=(low, high)")
+    return _apply("_histogram", a, bin_cnt=bins, range=range, **kwargs)
 
 
 def split_v2(

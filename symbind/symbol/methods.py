@@ -15,6 +15,7 @@ from ..passes.gradient import gradient_symbol
 from ..passes.infer import listed_dtypes, listed_shapes
 from ..runtime import bind as binding
 from ..runtime.executor import Executor
+from .creation import split_v2
 
 __all__ = ["install"]
 
@@ -86,4 +87,5 @@ def install() -> None:
     for method in (infer_shape, infer_shape_partial, infer_type, infer_type_partial, gradient, simple_bind, bind):
         setattr(Symbol, method.__name__, method)
     Symbol.eval = evaluate
+    Symbol.split_v2 = split_v2  # type: ignore[attr-defined]
     Symbol._repr_svg_ = drawing  # type: ignore[attr-defined]

@@ -201,3 +201,20 @@ def test_numpy_scalars_are_stored_as_plain_numbers():
     a = mx.sym.var("a")
     assert (np.float64(1.5) + a).list_attr() == {"scalar": "1.5"}
     assert mx.sym.Reshape(a, shape=(np.int64(2), -1)).list_attr() == {"shape": "(2, -1)"}
+
+
+def test_split_v2_is_a_method():
+    assert mx.sym.var("a").split_v2((1, 3), axis=1).list_outputs() == [f"_split_v20_output{i}" for i in range(3)]
+
+
+def test_histogram_of_a_symbol():
+    a, values = mx.sym.var("a"), [0.1, 0.2, 0.7]
+    edges = mx.sym.var("edges")
+    for symbol, more in (
+        (mx.sym.histogram(a, bins=2, range=(0, 1)), {}),
+        (mx.sym.histogram(a, edges), {"edges": mx.nd.array([0, 0.5, 1])}),
+    ):
+        counts, bounds = symbol.eval(a=mx.nd.array(values), **more)
+        assert counts.asnumpy().tolist() == [2, 1] and bounds.asnumpy().tolist() == [0, 0.5, 1]
+    with pytest.raises(ValueError, match="range"):
+        mx.sym.histogram(a, bins=2)
