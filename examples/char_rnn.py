@@ -14,13 +14,12 @@ to within 1e-5. The learning curve is drawn into ``perplexity.png``.
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
 
 import numpy as np
-from matplotlib.figure import Figure
+from shared import draw_curves, fit, parsed
 
 import symbind as mx
 
@@ -58,33 +57,25 @@ class Model:
         numbers = {character: number for number, character in enumerate(self.characters)}
         return np.array([numbers.get(character, numbers[UNREADABLE]) for character in text], np.float32)
 
-    def step_by_step(self, params: dict[str, mx.nd.NDArray]) -> Iterator[np.ndarray]:
-        """A generator that is sent one character's number at a time, and gives the scores of the next."""
+    def step_by_step(self, params: dict[str, mx.nd.NDArray]) -> mx.rnn.StepByStep:
+        """The network for one character at a time; it gives the scores of the next."""
         self.cell.reset()
         begin = self.cell.begin_state(func=mx.sym.Variable)
         scores, states = self.scores(1, begin)
-        executor = mx.sym.Group([scores, *states]).simple_bind(mx.cpu(), grad_req="null", data=(1, 1))
-        executor.copy_params_from(params)
-        result = np.zeros(0)
-        while True:
-            number = yield result
-            output, *after = executor.forward(data=np.array([[number]], np.float32))
-            for state, new in zip(begin, after):
-                executor.arg_dict[state.name][:] = new
-            result = output.asnumpy()[0]
+        becomes = {state.name: after for state, after in zip(begin, states)}
+        return mx.rnn.StepByStep(scores, params, becomes, data=(1, 1))
 
     def write(self, params: dict[str, mx.nd.NDArray], start: str, length: int) -> str:
         """``start`` and ``length`` more characters, drawn from the sharpened distribution."""
         network = self.step_by_step(params)
-        next(network)
-        text = start
-        for number in self.encode(start):
-            scores = network.send(number)
+        text, coming = start, list(self.encode(start))
         for _ in range(length):
-            likelihoods = np.exp((scores - scores.max()) / TEMPERATURE)
-            number = np.random.choice(len(self.characters), p=likelihoods / likelihoods.sum())
-            text += self.characters[number]
-            scores = network.send(number)
+            for number in coming:
+                [output] = network(data=np.array([[number]], np.float32))
+            scores = output.asnumpy()[0].astype(np.float64) / TEMPERATURE
+            likelihoods = np.exp(scores - scores.max())
+            coming = [np.random.choice(len(self.characters), p=likelihoods / likelihoods.sum())]
+            text += self.characters[coming[0]]
         return text
 
 
@@ -102,19 +93,6 @@ def frequency_perplexity(train: np.ndarray, valid: np.ndarray, characters: int) 
     return float(2 ** -np.log2(counts / counts.sum())[valid.astype(int)].mean())
 
 
-def draw(path: Path, curves: dict[str, list[float]]) -> None:
-    """The perplexities after each epoch as a picture."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    for name, values in curves.items():
-        axes.plot(range(1, len(values) + 1), values, marker="o", label=name)
-    axes.set(xlabel="epoch", ylabel="perplexity", title="Characters of the Python language reference")
-    axes.set_ylim(bottom=1)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=120)
-
-
 def greatest_difference(model: Model, params: dict[str, mx.nd.NDArray], numbers: np.ndarray) -> float:
     """Between the scores of a sequence as a whole and step by step, relative to the largest score."""
     scores, _ = model.scores(len(numbers))
@@ -122,16 +100,12 @@ def greatest_difference(model: Model, params: dict[str, mx.nd.NDArray], numbers:
     executor.copy_params_from(params)
     whole = executor.forward(data=numbers[None])[0].asnumpy()
     network = model.step_by_step(params)
-    next(network)
-    steps = np.stack([network.send(number) for number in numbers])
+    steps = np.stack([network(data=np.array([[number]], np.float32))[0].asnumpy()[0] for number in numbers])
     return float(np.abs(steps - whole).max() / np.abs(whole).max())
 
 
 def train(epochs: int, hidden: int, layers: int, out: Path, most: int | None = None) -> tuple[float, float]:
     """Train on the text (at most ``most`` characters); the validation perplexity, and how far steps differ."""
-    np.random.seed(SEED)
-    mx.random.seed(SEED)
-    out.mkdir(parents=True, exist_ok=True)
     text = "\n".join(topics[name] for name in sorted(topics))[:most]
     model = Model([*sorted({c for c in text if c.isascii()}), UNREADABLE], hidden, layers)
     numbers = model.encode(text)
@@ -143,27 +117,20 @@ def train(epochs: int, hidden: int, layers: int, out: Path, most: int | None = N
     guessing = frequency_perplexity(numbers[:cut], numbers[cut:], len(model.characters))
     print(f"perplexity of guessing by frequency: {guessing:.1f}")
 
-    module = mx.mod.Module(model.to_train(), label_names=["label"])
-    curves: dict[str, list[float]] = {"training": [], "validation": []}
-    metric = mx.metric.Perplexity(ignore_label=None)
-
-    def validate(epoch: int, symbol: mx.sym.Symbol, arg_params: dict, aux_params: dict) -> None:
-        curves["training"].append(metric.get()[1])
-        [(_, perplexity)] = module.score(valid, mx.metric.Perplexity(ignore_label=None))
-        curves["validation"].append(perplexity)
-        print(f"epoch {epoch + 1}: perplexity {curves['training'][-1]:.2f}, of validation {perplexity:.2f}", flush=True)
-
-    module.fit(
+    curves = fit(
+        mx.mod.Module(model.to_train(), label_names=["label"]),
         data,
-        eval_metric=metric,
+        valid,
+        lambda: mx.metric.Perplexity(ignore_label=None),
         optimizer="adam",
         optimizer_params={"learning_rate": 0.005, "clip_gradient": 5.0},
         initializer=mx.init.Xavier(),
-        epoch_end_callback=[validate, mx.rnn.do_rnn_checkpoint(model.cell, str(out / "char_rnn"), period=epochs)],
+        epoch_end_callback=[mx.rnn.do_rnn_checkpoint(model.cell, str(out / "char_rnn"), period=epochs)],
         num_epoch=epochs,
     )
     _, params, _ = mx.rnn.load_rnn_checkpoint(model.cell, str(out / "char_rnn"), epochs)
-    draw(out / "perplexity.png", curves)
+    title = "Characters of the Python language reference"
+    draw_curves(out / "perplexity.png", curves, "perplexity", title, ylim=(1, None))
     print(model.write(params, "The ", 300))
     difference = greatest_difference(model, params, numbers[cut : cut + SEQUENCE])
     print(f"greatest difference between steps and the whole sequence: {difference:.1e}")
@@ -173,14 +140,10 @@ def train(epochs: int, hidden: int, layers: int, out: Path, most: int | None = N
 
 def main(arguments: Sequence[str] | None = None) -> tuple[float, float]:
     """Train as the command line says; the validation perplexity, and how far steps differ from the whole."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--hidden", type=int, default=128, help="size of each LSTM layer")
-    parser.add_argument("--layers", type=int, default=1)
-    parser.add_argument("--characters", type=int, help="use so many characters of the text only")
-    parser.add_argument("--out", type=Path, default=Path("build/char_rnn"))
-    options = parser.parse_args(arguments)
-    return train(options.epochs, options.hidden, options.layers, options.out, options.characters)
+    options = parsed(__doc__, "char_rnn", arguments, seed=SEED, epochs=10, hidden=128, layers=1)
+    if options.short:
+        return train(4, 48, 1, options.out, 60_000)
+    return train(options.epochs, options.hidden, options.layers, options.out)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ document recognition" (1998), in the variant MXNet's tutorials use.
 
     python examples/digits_lenet.py                     train; results go to build/demo
     python examples/digits_lenet.py --evaluate PREFIX   only load a checkpoint and print its validation accuracy
+
+Expected: a validation accuracy above 0.98 after six epochs, which take a few seconds, and the same one from the saved
+network. The network and its learning curve are drawn.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ frequency alone has a perplexity of 225. The learning curve is drawn into ``perp
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
 from collections import Counter
@@ -22,7 +21,7 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 import numpy as np
-from matplotlib.figure import Figure
+from shared import draw_curves, fit, parsed
 
 import symbind as mx
 
@@ -96,15 +95,12 @@ class LanguageModel:
         self.stack.reset()
         begin = self.stack.begin_state(func=mx.sym.Variable)
         scores, states = self.scores(1, begin)
-        executor = mx.sym.Group([scores, *states]).simple_bind(mx.cpu(), grad_req="null", data=(1, 1))
-        executor.copy_params_from(params)
-        carried = [executor.arg_dict[state.name] for state in begin]
+        becomes = {state.name: after for state, after in zip(begin, states)}
+        network = mx.rnn.StepByStep(scores, params, becomes, data=(1, 1))
         spelled = {number: word for word, number in vocabulary.items()}
         text = list(start)
         for at in range(BUCKETS[-1]):
-            output, *states = executor.forward(data=np.array([[vocabulary[text[at]]]], np.float32))
-            for state, new in zip(carried, states):
-                state[:] = new
+            [output] = network(data=np.array([[vocabulary[text[at]]]], np.float32))
             if at < len(text) - 1:
                 continue
             logits = output.asnumpy()[0].astype(np.float64) / TEMPERATURE
@@ -116,26 +112,8 @@ class LanguageModel:
         return " ".join(text)
 
 
-def draw(path: Path, curves: dict[str, list[float]]) -> None:
-    """The perplexities after each epoch as a picture."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    for name, values in curves.items():
-        axes.plot(range(1, len(values) + 1), values, marker="o", label=name)
-    axes.set(xlabel="epoch", ylabel="perplexity", yscale="log", title="Sentences of the Python language reference")
-    axes.set_yticks([25, 50, 100, 200], ["25", "50", "100", "200"])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=120)
-
-
 def train(epochs: int, hidden: int, layers: int, out: Path, most: int | None = None) -> float:
     """Train on the sentences (at most ``most``), save and draw into ``out``; returns the validation perplexity."""
-    random.seed(SEED)
-    np.random.seed(SEED)
-    mx.random.seed(SEED)
-    out.mkdir(parents=True, exist_ok=True)
     train_words, valid_words = sentences()
     train_numbers, valid_numbers, vocabulary = encode(train_words[:most], valid_words)
     words = len(vocabulary)
@@ -148,26 +126,19 @@ def train(epochs: int, hidden: int, layers: int, out: Path, most: int | None = N
     data, valid = batches(train_numbers), batches(valid_numbers)
     model = LanguageModel(words, hidden, layers)
     module = mx.mod.BucketingModule(model.for_bucket, default_bucket_key=data.default_bucket_key)
-    curves: dict[str, list[float]] = {"training": [], "validation": []}
-    metric = mx.metric.Perplexity(ignore_label=PADDING)
-
-    def validate(epoch: int, symbol: mx.sym.Symbol, arg_params: dict, aux_params: dict) -> None:
-        curves["training"].append(metric.get()[1])
-        [(_, perplexity)] = module.score(valid, mx.metric.Perplexity(ignore_label=PADDING))
-        curves["validation"].append(perplexity)
-        print(f"epoch {epoch + 1}: perplexity {curves['training'][-1]:.1f}, of validation {perplexity:.1f}", flush=True)
-
-    module.fit(
+    curves = fit(
+        module,
         data,
-        eval_metric=metric,
+        valid,
+        lambda: mx.metric.Perplexity(ignore_label=PADDING),
         optimizer="adam",
         optimizer_params={"learning_rate": 0.005, "clip_gradient": 5.0},
         initializer=mx.init.Xavier(factor_type="in", magnitude=2.34),
-        epoch_end_callback=validate,
         num_epoch=epochs,
     )
     module.save_checkpoint(str(out / "lstm"), epochs)
-    draw(out / "perplexity.png", curves)
+    title = "Sentences of the Python language reference"
+    draw_curves(out / "perplexity.png", curves, "perplexity", title, yscale="log")
     for start in ("the", "if the", "a class"):
         print("  " + model.write(module.get_params()[0], vocabulary, start.split()))
     print(f"results are in {out}")
@@ -176,14 +147,10 @@ def train(epochs: int, hidden: int, layers: int, out: Path, most: int | None = N
 
 def main(arguments: Sequence[str] | None = None) -> float:
     """Train as the command line says; returns the validation perplexity."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--hidden", type=int, default=128, help="size of the embedding and of each LSTM layer")
-    parser.add_argument("--layers", type=int, default=1)
-    parser.add_argument("--sentences", type=int, help="train on so many sentences only")
-    parser.add_argument("--out", type=Path, default=Path("build/lstm_bucketing"))
-    options = parser.parse_args(arguments)
-    return train(options.epochs, options.hidden, options.layers, options.out, options.sentences)
+    options = parsed(__doc__, "lstm_bucketing", arguments, seed=SEED, epochs=10, hidden=128, layers=1)
+    if options.short:
+        return train(5, 48, 1, options.out, 900)
+    return train(options.epochs, options.hidden, options.layers, options.out)
 
 
 if __name__ == "__main__":
