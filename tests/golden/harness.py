@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .cases import Case
-from .networks import Network, filling
+from .networks import Network
 
 __all__ = ["build_network", "describe", "find_operator", "head_gradients", "observe_inference", "run", "wants_gradient"]
 
@@ -113,7 +113,7 @@ def run(mx: Any, symbol: Any, network: Network) -> dict[str, Any]:
     executor = symbol.simple_bind(mx.cpu(), grad_req=requests, **network.shapes)
     for arrays in (executor.arg_dict, executor.aux_dict):
         for name, array in arrays.items():
-            array[:] = mx.nd.array(filling(name, array.shape))
+            array[:] = mx.nd.array(network.fill(name, array.shape))
     names = symbol.list_outputs()
     trained = [array.asnumpy() for array in executor.forward(is_train=True)]
     executor.backward([mx.nd.array(head, dtype=head.dtype) for head in head_gradients(trained)])

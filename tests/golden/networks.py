@@ -1,7 +1,8 @@
 """Networks in the user's words, each built the same way by MXNet and by this package.
 
 A builder takes the system as ``mx`` and returns a Symbol. ``@network`` gives the shapes (and types) that are known
-when it is inferred; with ``runs=False`` it is described but not bound. Inputs in ``fixed`` get no gradient.
+when it is inferred; with ``runs=False`` it is described but not bound. Inputs in ``fixed`` get no gradient, those in
+``values`` are given numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NETWORKS", "Network", "filling"]
+__all__ = ["NETWORKS", "Network", "filling", "network"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,12 @@ class Network:
     types: dict[str, str]
     runs: bool
     fixed: tuple[str, ...]
+    #: Inputs for which numbers made from the name will not do.
+    values: dict[str, Any]
+
+    def fill(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """What the argument or state ``name`` holds when the network is run."""
+        return np.array(self.values[name], "float32") if name in self.values else filling(name, shape)
 
 
 NETWORKS: dict[str, Network] = {}
@@ -33,12 +40,14 @@ def network(
     runs: bool = True,
     types: dict[str, str] | None = None,
     fixed: tuple[str, ...] = (),
+    values: dict[str, Any] | None = None,
+    table: dict[str, Network] = NETWORKS,
     **shapes: tuple[int, ...],
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
-    """Register the builder below under its name."""
+    """Register the builder below under its name, in ``table``."""
 
     def register(build: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        NETWORKS[build.__name__] = Network(build, shapes, types or {}, runs, fixed)
+        table[build.__name__] = Network(build, shapes, types or {}, runs, fixed, values or {})
         return build
 
     return register

@@ -28,6 +28,7 @@ import subprocess
 import sys
 import traceback
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,16 @@ from .harness import (  # noqa: E402
     wants_gradient,
 )
 from .legacy import ALIASES, GRAPHS, alias_graph, call, reload  # noqa: E402
-from .networks import NETWORKS  # noqa: E402
+from .models import MODELS  # noqa: E402
+from .networks import NETWORKS, Network  # noqa: E402
 from .optimizers import RUNS, follow  # noqa: E402
 from .pictures import CASES as PICTURES  # noqa: E402
 from .pictures import observe  # noqa: E402
 from .recordfiles import FOLDER as RECORD_FILES  # noqa: E402
 from .recordfiles import ITERATORS, observe_iterator, write_records  # noqa: E402
 from .updates import UPDATES, perform  # noqa: E402
-from .zoo import ZOO, export, infer, predict, train  # noqa: E402
+from .zoo import ZOO, export, infer, predict  # noqa: E402
+from .zoo import train as train_network  # noqa: E402
 
 FOLDER = Path(__file__).parent
 
@@ -132,15 +135,15 @@ def record_family(family: str) -> bool:
     return not failures
 
 
-def record_networks() -> None:
+def record_networks(file: str, networks: dict[str, Network]) -> None:
     """Every network: its description and, if it runs, one step of training."""
     records = {}
-    for name, network in NETWORKS.items():
+    for name, network in networks.items():
         symbol = build_network(mx, network)
         records[name] = describe(symbol, network)
         if network.runs:
             records[name]["run"] = run(mx, symbol, network)
-    archive.write(FOLDER / "networks.npz", records)
+    archive.write(FOLDER / file, records)
 
 
 def record_legacy() -> None:
@@ -226,12 +229,13 @@ def record_zoo() -> None:
             "outputs": predict(mx, symbol, network, constants),
         }
         if network.trains:
-            records[name]["training"] = train(mx, symbol, network, constants)
+            records[name]["training"] = train_network(mx, symbol, network, constants)
     archive.write(FOLDER / "zoo.npz", records)
 
 
 OTHERS = {
-    "networks": record_networks,
+    "networks": partial(record_networks, "networks.npz", NETWORKS),
+    "models": partial(record_networks, "models.npz", MODELS),
     "legacy": record_legacy,
     "errors": record_errors,
     "optimizers": record_optimizers,
