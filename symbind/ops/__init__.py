@@ -28,6 +28,7 @@ from . import (
     gradient_control,
     histogram,
     image,
+    image_files,
     image_resize,
     indexing,
     joining,

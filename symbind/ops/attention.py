@@ -230,4 +230,8 @@ class DivSqrtDim(Operator):
         return [apply("_contrib_div_sqrt_dim", dy[0])]
 
     def kernel(self, p, inputs, outputs, env):
-        return partial(torch.mul, inputs[0], 1 / math.sqrt(inputs[0].shape[-1]), out=outputs[0])
+        data, out = inputs[0], outputs[0]
+        root = math.sqrt(data.shape[-1])
+        if not out.is_floating_point():
+            return partial(torch.div, data, int(root), rounding_mode="trunc", out=out)
+        return partial(torch.mul, data, 1 / root, out=out)

@@ -65,8 +65,11 @@ class StraightThrough(Operator):
     has_surrogate_gradient = True
     samples = (Sample((5,), values={0: [-1.5, -0.4, 0.0, 0.5, 2.6]}),)
 
-    def __init__(self, name: str, formula: str, step: Callable[..., torch.Tensor]) -> None:
+    def __init__(
+        self, name: str, formula: str, step: Callable[..., torch.Tensor], keeps_whole_numbers: bool = False
+    ) -> None:
         self.name = name
+        self.keeps_whole_numbers = keeps_whole_numbers
         self.aliases = (f"_sparse_{name}",)
         self.step = step
         self.__doc__ = rf""":math:`y = {formula}` with the gradient of the identity, :math:`dx = dy`.
@@ -84,7 +87,10 @@ class StraightThrough(Operator):
         return [dy[0]]
 
     def kernel(self, p, inputs, outputs, env):
-        return partial(self.step, inputs[0], out=outputs[0])
+        data, out = inputs[0], outputs[0]
+        if not out.is_floating_point() and self.keeps_whole_numbers:
+            return partial(out.copy_, data)
+        return partial(self.step, data, out=out)
 
 
 def _round_away(data: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
@@ -93,7 +99,7 @@ def _round_away(data: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     return torch.mul(torch.abs(data, out=out).add_(0.5).floor_(), sign, out=out)
 
 
-register(StraightThrough("_contrib_round_ste", r"\operatorname{round}(x)", _round_away))
+register(StraightThrough("_contrib_round_ste", r"\operatorname{round}(x)", _round_away, keeps_whole_numbers=True))
 register(StraightThrough("_contrib_sign_ste", r"\operatorname{sign}(x)", torch.sign))
 
 

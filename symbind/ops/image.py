@@ -111,7 +111,8 @@ class _Normalize(Operator):
     def column(self, name: str, p: Params, image: torch.Tensor) -> torch.Tensor:
         """A parameter in a shape that broadcasts to the image."""
         values = self.per_channel(name, getattr(p, name), image.shape[-3])
-        return torch.tensor(values, dtype=image.dtype, device=image.device).view(-1, 1, 1)
+        dtype = image.dtype if image.is_floating_point() else torch.float32
+        return torch.tensor(values, dtype=dtype, device=image.device).view(-1, 1, 1)
 
 
 @register
@@ -132,6 +133,8 @@ class Normalize(_Normalize):
     def kernel(self, p, inputs, outputs, env):
         data, output = inputs[0], outputs[0]
         mean, std = self.column("mean", p, data), self.column("std", p, data)
+        if not output.is_floating_point():
+            return lambda: output.copy_((data - mean).div_(std))
         return lambda: torch.sub(data, mean, out=output).div_(std)
 
 

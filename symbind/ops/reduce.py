@@ -74,6 +74,8 @@ def _sum(x: torch.Tensor, axes: ShapeT, out: torch.Tensor) -> Kernel:
 def _mean(x: torch.Tensor, axes: ShapeT, out: torch.Tensor) -> Kernel:
     if x.is_floating_point():
         return partial(torch.mean, x, axes, keepdim=True, out=out)
+    if x.dtype == torch.bool:
+        return _sum(x, axes, out)
     count = product(x.shape[i] for i in axes)
 
     def run() -> None:
@@ -355,6 +357,14 @@ class Moments(Operator):
         axes = reduced_axes(p.axes, data.dim())
         shape = _with_reduced_dimensions(data, axes)
         mean, variance = (out.view(shape) for out in outputs)
+
+        if not data.is_floating_point():
+            # Both are cut, and the variance is that from the mean as it was cut.
+            def run_whole() -> None:
+                mean.copy_(torch.mean(data.double(), axes, keepdim=True))
+                variance.copy_(data.double().sub_(mean).square_().mean(axes, keepdim=True))
+
+            return run_whole
 
         def run() -> None:
             torch.mean(data, axes, keepdim=True, out=mean)

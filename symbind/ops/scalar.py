@@ -48,8 +48,9 @@ class ScalarOperator(Operator):
         self.__doc__ = f""":math:`{self.function.formula}` number by number, of :math:`l` = {operands[0]} and
         :math:`r` = {operands[1]}; shape and type are those of ``data``.
 
-        An array of whole numbers meets the whole part of the scalar. With ``is_int=False`` it is computed in float64
-        instead, and so is the output. Statements in brackets are 1 where they hold and 0 elsewhere.
+        An array of whole numbers meets the whole part of the scalar, one of truth values does so as int64. With
+        ``is_int=False`` both are computed in float64 instead, and so is the output. Statements in brackets are 1 where
+        they hold and 0 elsewhere.
         """
 
     def infer_shape(self, p, inputs, outputs):
@@ -57,6 +58,8 @@ class ScalarOperator(Operator):
 
     def infer_dtype(self, p, inputs, outputs):
         data = inputs[0]
+        if data == torch.bool and p.is_int:
+            return inputs, [torch.int64]
         if p.is_int or (data is not None and data.is_floating_point):
             return super().infer_dtype(p, inputs, outputs)
         # A float64 output may come from float64 or from any whole numbers.

@@ -60,6 +60,10 @@ class _Pasting(Operator):
         shape = merge(inputs[1], outputs[0])
         return [inputs[0], shape, *inputs[2:]], [shape]
 
+    def infer_dtype(self, p, inputs, outputs):
+        dtype = inputs[0] or inputs[1] or outputs[0]
+        return [dtype, dtype, *inputs[2:]], [dtype]
+
     def gradient(self, p, x, y, dy):
         return [apply(self.slicing.name, dy[0], *x[2:], **vars(p)), *[ZERO] * (len(x) - 1)]
 
@@ -227,6 +231,10 @@ class SliceLike(_Slicing):
                 )
             out[axis] = like[axis]
         return inputs, [merge(tuple(out), outputs[0])]
+
+    def infer_dtype(self, p, inputs, outputs):
+        dtype = inputs[0] or outputs[0]
+        return [dtype, inputs[1]], [dtype]
 
     def _axes(self, p, data, like):
         """The axes that are cut, counted from the front of ``data``."""

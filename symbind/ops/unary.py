@@ -87,6 +87,13 @@ def _gamma(x, out=None):
     return torch.mul(torch.lgamma(x, out=out).exp_(), sign, out=out)
 
 
+def _gamma_kernel(x, out):
+    if out.is_floating_point():
+        return partial(_gamma, x, out=out)
+    # Factorials: a logarithm that is a little too small must not cost one when the number is cut.
+    return lambda: out.copy_(_gamma(x.double()).round_())
+
+
 def _round(x, out):
     # Half away from zero: torch rounds half to even, so those that went to zero must go back. Every step is exact.
     def run() -> None:
@@ -169,7 +176,7 @@ for _operator in (
           lambda x, y, dy: dy / (1 - apply("square", x)), _INSIDE),
     Unary("degrees", r"180 x / \pi", through_float64(torch.rad2deg), lambda x, y, dy: dy * (180 / math.pi)),
     Unary("radians", r"\pi x / 180", through_float64(torch.deg2rad), lambda x, y, dy: dy * (math.pi / 180)),
-    Unary("gamma", r"\Gamma(x)", through_float64(_gamma),
+    Unary("gamma", r"\Gamma(x)", _gamma_kernel,
           lambda x, y, dy: dy * y * apply("_polygamma", x), _POSITIVE, inplace=False),
     Unary("gammaln", r"\ln |\Gamma(x)|", through_float64(torch.lgamma),
           lambda x, y, dy: dy * apply("_polygamma", x), _POSITIVE),
@@ -262,10 +269,13 @@ class Copy(Operator):
 
 @register
 class CopyTo(Copy):
-    """The input itself, in ``out``, which may be on another device."""
+    """The input itself, in ``out``, which may be on another device and of another type."""
 
     name = "_copyto"
     aliases = ()
+
+    def infer_dtype(self, p, inputs, outputs):
+        return inputs, [outputs[0] or inputs[0]]
 
 
 @register
@@ -319,9 +329,11 @@ class Clip(Operator):
 
     def kernel(self, p, inputs, outputs, env):
         data, out = inputs[0], outputs[0]
-        whole = not out.is_floating_point()
-        bounds = (int(p.a_min), int(p.a_max)) if whole else (p.a_min, p.a_max)
-        return partial(torch.clamp, data, *bounds, out=out)
+        if out.is_floating_point():
+            return partial(torch.clamp, data, p.a_min, p.a_max, out=out)
+        kind = torch.iinfo(out.dtype)
+        low, high = (int(min(max(bound, kind.min), kind.max)) for bound in (p.a_min, p.a_max))
+        return partial(torch.clamp, data, low, high, out=out)
 
 
 @register
@@ -374,9 +386,13 @@ class SmoothL1(Operator):
         return [apply("clip", x[0] * p.scalar**2, a_min=-1, a_max=1) * dy[0]]
 
     def kernel(self, p, inputs, outputs, env):
+        data, out = inputs[0], outputs[0]
         beta = 1 / p.scalar**2 if p.scalar else math.inf
-        zero = torch.zeros((), dtype=outputs[0].dtype, device=env.device)
-        return partial(torch.ops.aten.smooth_l1_loss.out, inputs[0], zero, 0, beta, out=outputs[0])
+        if not out.is_floating_point():
+            zero = torch.zeros((), dtype=torch.float64, device=env.device)
+            return lambda: out.copy_(torch.ops.aten.smooth_l1_loss(data.double(), zero, 0, beta))
+        zero = torch.zeros((), dtype=out.dtype, device=env.device)
+        return partial(torch.ops.aten.smooth_l1_loss.out, data, zero, 0, beta, out=out)
 
 
 @register

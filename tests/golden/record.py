@@ -11,7 +11,7 @@ and run, from the root of the repository::
     mxenv/bin/python -m tests.golden.record                 # everything
     mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
     mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers updates files
-                                                            # pictures boxes recordfiles zoo
+                                                            # pictures boxes recordfiles zoo types programs
 
 The zoo needs GluonCV too, with nothing newer than that NumPy takes::
 
@@ -26,6 +26,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import traceback
 import warnings
 from functools import partial
@@ -61,17 +62,19 @@ from .networks import NETWORKS, Network  # noqa: E402
 from .optimizers import RUNS, follow  # noqa: E402
 from .pictures import CASES as PICTURES  # noqa: E402
 from .pictures import observe  # noqa: E402
+from .programs import PROGRAMS, observe_program  # noqa: E402
 from .recordfiles import FOLDER as RECORD_FILES  # noqa: E402
 from .recordfiles import ITERATORS, observe_iterator, write_records  # noqa: E402
+from .types import CALLS, observe_call  # noqa: E402
 from .updates import UPDATES, perform  # noqa: E402
 from .zoo import ZOO, export, infer, predict  # noqa: E402
 from .zoo import train as train_network  # noqa: E402
 
 FOLDER = Path(__file__).parent
 
-# Families recorded with oneDNN's kernels off. They refuse legal calls (Deconvolution with target_shape) or are wrong
-# (the gradient of 1-D average pooling divides an incomplete last window by the whole window).
-NATIVE = {"deconvolution", "pooling"}
+# Families recorded with oneDNN's kernels off. They refuse legal calls (Deconvolution with target_shape, casts to half
+# precision) or are wrong (the gradient of 1-D average pooling divides an incomplete last window by the whole window).
+NATIVE = {"deconvolution", "pooling", "precision"}
 
 
 def record_case(entry: Case) -> dict[str, Any]:
@@ -200,6 +203,43 @@ def record_record_files() -> None:
     archive.write(FOLDER / "recordfiles.npz", {name: observe_iterator(mx, name) for name in ITERATORS})
 
 
+def record_types() -> None:
+    """Every operator in every element type; what MXNet refuses is an error text, or a process that died."""
+    records: dict[str, dict[str, Any]] = {}
+    for operator, calls in CALLS.items():
+        records[operator] = {}
+        for example in calls:
+            # Some types only one of the two sets of kernels takes.
+            for enabled in "0" if example.family in NATIVE else "10":
+                os.environ["MXNET_MKLDNN_ENABLED"] = enabled
+                record = _in_fork(lambda entry=example.entry: observe_call(mx, entry))
+                if "refused" not in record:
+                    break
+            records[operator][example.label] = record
+        print(operator, {label: record.get("refused", "")[:70] for label, record in records[operator].items()})
+    archive.write(FOLDER / "types.npz", records)
+
+
+def _in_fork(function: Any) -> dict[str, Any]:
+    """The record that ``function`` makes in a copy of this process; ``{"refused": why}`` if it fails or dies."""
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        child = os.fork()
+        if not child:
+            try:
+                record = function()
+            except Exception as error:
+                record = {"refused": str(error).split("Stack trace:")[0]}
+            archive.write(file.name, record)
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        return {"refused": f"exit status {status}"} if status else archive.read(file.name)
+
+
+def record_programs() -> None:
+    """What small programs return."""
+    archive.write(FOLDER / "programs.npz", {name: observe_program(mx, name) for name in PROGRAMS})
+
+
 def record_pictures() -> None:
     """What MXNet does to images."""
     archive.write(FOLDER / "pictures.npz", {name: observe(mx, case) for name, case in PICTURES.items()})
@@ -245,6 +285,8 @@ OTHERS = {
     "boxes": record_boxes,
     "recordfiles": record_record_files,
     "zoo": record_zoo,
+    "types": record_types,
+    "programs": record_programs,
 }
 
 

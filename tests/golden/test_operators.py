@@ -82,14 +82,19 @@ def tolerance_of(entry: Case) -> float:
     return TOLERANCE["float32"] if entry.op in SINGLE_CONSTANTS else 0.0
 
 
+# Bytes that are rounded from sums in another order.
+FLOORS = {"image.resize": 1.0}
+
+
 def build(entry: Case) -> Any:
     with mx.name.NameManager():
         given = list(entry.inputs)[: entry.given]
         return find_operator(mx, entry.op)(*map(mx.sym.Variable, given), **entry.params)
 
 
-# From the first input alone MXNet takes the output of a concatenation to be as long as that input.
-WRONG_ABOUT_THE_REST = {"Concat", "concat", "_rnn_param_concat"}
+# From the first input alone MXNet takes the output of a concatenation to be as long as that input, and the first of
+# several casts to keep its type.
+WRONG_ABOUT_THE_REST = {"Concat", "concat", "_rnn_param_concat", "amp_multicast"}
 
 
 def knows_at_least(recorded: Any, seen: Any) -> bool:
@@ -141,7 +146,7 @@ def test_numbers(entry: Case, record: dict[str, Any]) -> None:
             assert list(seen.shape) == recorded["shape"]
             assert seen.dtype.name == recorded["dtype"]
         else:
-            assert_same(name, seen, recorded, tolerance)
+            assert_same(name, seen, recorded, tolerance, FLOORS.get(entry.op, 0.0))
     for (name, state), recorded in zip(states.items(), record["states after forward"], strict=True):
         assert_same(f"{name} after forward", state.asnumpy(), recorded, tolerance)
 
@@ -171,4 +176,4 @@ def test_function_of_arrays(entry: Case, record: dict[str, Any]) -> None:
     outputs = find_operator(mx, entry.op, "nd")(*arrays, **entry.params)
     outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     for name, seen, recorded in zip(record["outputs"], outputs, record["results"], strict=True):
-        assert_same(name, seen.asnumpy(), recorded, tolerance_of(entry))
+        assert_same(name, seen.asnumpy(), recorded, tolerance_of(entry), FLOORS.get(entry.op, 0.0))

@@ -9,7 +9,7 @@ import pytest
 import symbind as mx
 
 from . import archive
-from .compare import assert_same
+from .compare import TOLERANCE, assert_same
 from .updates import UPDATES, Update, perform
 
 RECORDS = archive.read(Path(__file__).parent / "updates.npz")
@@ -26,4 +26,5 @@ def test_update(update: Update, record: dict[str, list]) -> None:
     seen = perform(mx, update)
     for part, arrays in record.items():
         for position, (array, recorded) in enumerate(zip(seen[part], arrays, strict=True)):
-            assert_same(f"{part} {position}", array, recorded)
+            # MXNet has learning rates and the like in single precision, whatever the weight has.
+            assert_same(f"{part} {position}", array, recorded, TOLERANCE["float32"])

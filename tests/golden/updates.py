@@ -139,6 +139,28 @@ UPDATES: list[Update] = [
         shapes=dict.fromkeys(range(4), (3,)),
         ones=(1, 2),
     ),
+    *(
+        Update(op, arrays, params, dtype)
+        for dtype in ("float16", "float64")
+        for op, arrays, params in [
+            ("sgd_update", 2, _FULL),
+            ("sgd_mom_update", 3, {**_FULL, "momentum": 0.9}),
+            ("nag_mom_update", 3, {**_FULL, "momentum": 0.9}),
+            ("adam_update", 4, _FULL),
+            ("rmsprop_update", 3, _FULL),
+            ("rmspropalex_update", 5, _FULL),
+            ("ftrl_update", 4, _FULL),
+            ("ftml_update", 5, {"lr": 0.1, "t": 3}),
+            ("signsgd_update", 2, _FULL),
+            ("signum_update", 3, {**_FULL, "momentum": 0.9}),
+            ("lamb_update_phase1", 4, _LAMB),
+            ("all_finite", 1, {}),
+            ("multi_all_finite", 2, {"num_arrays": 2}),
+        ]
+        # In half precision MXNet rounds a power that is nearly 1 and takes it from 1.
+        if (op, dtype) != ("ftml_update", "float16")
+    ),
+    Update("mp_sgd_update", 3, _PLAIN, "float64", single=(2,)),
     Update("multi_sum_sq", 2, {"num_arrays": 2}),
     Update("all_finite", 1, {}),
     Update("multi_all_finite", 2, {"num_arrays": 2}),

@@ -20,9 +20,9 @@ def some_params(operator):
     """Parameters of the first sample, or the defaults; an operator that has neither needs a sample."""
     if operator.samples:
         return next(call for call in CALLS if call.operator is operator).params
-    if "op_type" in operator.parameters:
-        return operator.parse({"op_type": "cube_times"})
-    return operator.parse({operator.variadic: "2"} if operator.variadic else {})
+    needed = {"op_type": "cube_times", "filename": "picture.png"}
+    given = {name: text for name, text in needed.items() if name in operator.parameters}
+    return operator.parse({operator.variadic: "2"} if operator.variadic else given)
 
 
 def environment(seed=0):

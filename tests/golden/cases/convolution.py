@@ -136,10 +136,13 @@ def _resampling() -> list[Case]:
         layer("UpSampling", {"data": spread(1, 2, 3, 3), "weight": spread(2, 1, 4, 4, low=0, high=1)}, scale=2,
               sample_type="bilinear", num_filter=2, num_args=2),
         case("BilinearSampler", {"data": spread(1, 2, 4, 5), "grid": spread(1, 2, 3, 3, **grid)}),
+        case("BilinearSampler", {"data": spread(2, 1, 3, 3), "grid": spread(2, 2, 2, 4)}, note="partly outside"),
         case("GridGenerator", affine, transform_type="affine", target_shape=(3, 4)),
         case("GridGenerator", spread(1, 2, 3, 4), transform_type="warp"),
         case("SpatialTransformer", {"data": spread(1, 2, 4, 5), "loc": affine}, target_shape=(3, 4),
              transform_type="affine", sampler_type="bilinear"),
+        case("SpatialTransformer", {"data": spread(2, 1, 3, 3), "loc": spread(2, 6)}, target_shape=(2, 2),
+             transform_type="affine", sampler_type="bilinear", note="partly outside"),
         case("ROIPooling", {"data": spread(2, 2, 7, 7), "rois": regions}, pooled_size=(2, 2), spatial_scale=1.0),
         case("ROIPooling", {"data": spread(2, 1, 7, 7), "rois": regions}, pooled_size=(3, 2), spatial_scale=0.5),
         case("contrib.ROIAlign", {"data": spread(2, 2, 7, 7), "rois": floats}, pooled_size=(2, 2), spatial_scale=1.0),
@@ -206,19 +209,30 @@ def _detection() -> list[Case]:
     cases += [
         case("contrib.PSROIPooling", {"data": spread(1, 8, 6, 6), "rois": rois}, spatial_scale=1.0, output_dim=2,
              pooled_size=2, wrt=("data",)),
+        case("contrib.PSROIPooling", {"data": spread(1, 18, 6, 6), "rois": exactly([[0, 2, 1, 9, 11]])},
+             spatial_scale=0.5, output_dim=2, pooled_size=3, group_size=3, wrt=("data",)),
         case("contrib.DeformableConvolution", deformed, kernel=(3, 3), num_filter=3),
-        case(
-            "contrib.box_encode",
-            {"samples": exactly([[1, 0, 1]]), "matches": exactly([[0, 1, 1]]), "anchors": anchors,
-             "refs": exactly([[[0.12, 0.1, 0.45, 0.42], [0.45, 0.5, 0.95, 0.85]]]),
-             "means": exactly([0, 0, 0, 0]), "stds": exactly([0.1, 0.1, 0.2, 0.2])},
-            **still,
+        case("contrib.DeformableConvolution", {
+            "data": spread(2, 4, 4, 4), "offset": spread(2, 16, 2, 2, low=-0.7, high=0.7), "weight": spread(2, 2, 2, 2),
+        }, kernel=(2, 2), stride=(2, 2), num_filter=2, num_group=2, num_deformable_group=2, no_bias=True),
+        *(
+            case("contrib.box_encode",
+                 {"samples": exactly([samples]), "matches": exactly([matches]), "anchors": anchors,
+                  "refs": exactly([[[0.12, 0.1, 0.45, 0.42], [0.45, 0.5, 0.95, 0.85]]]),
+                  "means": exactly(means), "stds": exactly([0.1, 0.1, 0.2, 0.2])}, **still)
+            for samples, matches, means in [
+                ([1, 0, 1], [0, 1, 1], [0, 0, 0, 0]), ([1, -1, 0.6], [1, 0, 0], [0.1, 0, 0.2, 0])
+            ]
         ),
-        case(
-            "contrib.Proposal",
-            {"cls_prob": spread(1, 6, 3, 3, low=0, high=1), "bbox_pred": spread(1, 12, 3, 3, low=-0.2, high=0.2),
-             "im_info": exactly([[48, 48, 1]])},
-            scales=(2,), ratios=(0.5, 1, 2), rpn_pre_nms_top_n=12, rpn_post_nms_top_n=4, rpn_min_size=4, **still,
+        *(
+            case(f"contrib.{op}",
+                 {"cls_prob": spread(count, 6, 3, 3, low=0, high=1),
+                  "bbox_pred": spread(count, 12, 3, 3, low=-0.2, high=0.2),
+                  "im_info": exactly([[48, 48, 1], [40, 44, 0.5]][:count])},
+                 scales=(2,), ratios=(0.5, 1, 2), rpn_pre_nms_top_n=12, rpn_post_nms_top_n=4, rpn_min_size=4, **more,
+                 **still)
+            for op, count in (("Proposal", 1), ("MultiProposal", 2))
+            for more in ({}, {"output_score": True, "threshold": 0.3})
         ),
     ]  # fmt: skip
     return cases
@@ -242,10 +256,18 @@ def _images() -> list[Case]:
         case("image.normalize", planes, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25)),
         case("image.normalize", spread(2, 1, 3, 3), mean=(0.5,), std=(2.0,)),
         *(case("image.crop", data, x=1, y=0, width=2, height=3) for data in (pixels, batch)),
+        case("image.crop", spread(4, 5, 3), x=0, y=1, width=4, height=2),
+        *(case("image.resize", data, size=3) for data in (pixels, batch)),
+        case("image.resize", pixels, size=(7, 5), interp=0),
+        case("image.resize", pixels, size=3, keep_ratio=True, interp=2),
+        case("image.random_flip_left_right", pixels, random=True),
+        case("image.random_flip_left_right", integers(0, 256, 4, 2, 1), random=True),
         # MXNet leaves the middle column or row of an odd image unwritten.
         case("image.flip_left_right", integers(0, 256, 2, 4, 3, dtype="uint8")),
         case("image.flip_top_bottom", integers(0, 256, 2, 4, 3, dtype="uint8")),
         layer("Convolution_v1", layers, kernel=(3, 3), num_filter=3, pad=(1, 1)),
+        layer("Convolution_v1", {"data": spread(2, 4, 5, 4), "weight": spread(2, 2, 2, 2)}, kernel=(2, 2), num_filter=2,
+              stride=(2, 1), num_group=2, no_bias=True),
         case("Pooling_v1", spread(1, 2, 5, 5), kernel=(2, 2), stride=(2, 2), pool_type="max"),
         case(
             "Pooling_v1", spread(1, 2, 5, 5), kernel=(2, 2), stride=(2, 2), pool_type="avg", pooling_convention="full"
@@ -253,6 +275,7 @@ def _images() -> list[Case]:
         layer("BatchNorm_v1", normal, fix_gamma=False),
         layer("BatchNorm_v1", normal, is_train=False),
         layer("contrib.SyncBatchNorm", normal, key="bn", fix_gamma=False),
+        layer("contrib.SyncBatchNorm", normal, key="bn", is_train=False),
     ]
 
 

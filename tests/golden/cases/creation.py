@@ -67,6 +67,7 @@ def _random() -> list[Case]:
         case("_sample_multinomial", table, shape=(2, 2), get_prob=True, random=True, wrt=()),
         case("_sample_multinomial", exactly([0.3, 0.7]), shape=5, dtype="float32", random=True, wrt=()),
         case("_shuffle", ones, random=True, wrt=()),
+        case("_shuffle", spread(4), random=True, wrt=()),
     ]
     return cases
 

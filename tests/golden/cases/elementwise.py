@@ -134,7 +134,9 @@ def _unary() -> list[Case]:
         case("cast", exactly([0, -1, 2.5]), dtype="bool"),
         case("amp_cast", spread(2, 3), dtype="float16"),
         case("contrib.gradientmultiplier", spread(2, 3), scalar=-0.5),
+        case("contrib.gradientmultiplier", spread(4)),
         case("contrib.div_sqrt_dim", spread(2, 3, 5)),
+        case("contrib.div_sqrt_dim", spread(4)),
         case("contrib.quadratic", spread(2, 3), a=2.0, b=-1.0, c=0.5),
         case("contrib.round_ste", EDGES),
         case("contrib.sign_ste", EDGES),
@@ -144,4 +146,23 @@ def _unary() -> list[Case]:
     return cases
 
 
-FAMILIES = {"pairs": _pairs(), "broadcast": _broadcast(), "scalar": _scalar(), "unary": _unary()}
+def _precision() -> list[Case]:
+    both = {"a": spread(2, 3, dtype="float16"), "b": spread(4)}
+    three = {**both, "c": integers(0, 5, 2, dtype="int32")}
+    return [
+        case("amp_cast", spread(2, 3, dtype="float16"), dtype="float32"),
+        case("amp_cast", spread(2, 3, dtype="float64"), dtype="float16"),
+        case("amp_multicast", both, num_outputs=2),
+        case("amp_multicast", both, num_outputs=2, cast_narrow=True),
+        case("amp_multicast", three, num_outputs=3, wrt=("a", "b")),
+        case("amp_multicast", {"a": spread(2), "b": spread(3)}, num_outputs=2),
+    ]
+
+
+FAMILIES = {
+    "pairs": _pairs(),
+    "broadcast": _broadcast(),
+    "scalar": _scalar(),
+    "unary": _unary(),
+    "precision": _precision(),
+}

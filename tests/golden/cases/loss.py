@@ -78,11 +78,14 @@ def _losses() -> list[Case]:
         retyped(case("MakeLoss", values), "float64"),
         case("make_loss", values),
         case("softmax_cross_entropy", {"data": spread(4, 3), "label": exactly([0, 2, 1, 2])}, wrt=("data",)),
-        layer(
-            "IdentityAttachKLSparseReg",
-            {"data": spread(4, 3, low=0.1, high=0.9), "moving_avg": spread(3, low=0.1, high=0.5)},
-            sparseness_target=0.2,
-            penalty=0.01,
+        case("softmax_cross_entropy", {"data": spread(2, 5), "label": exactly([4, 0])}, wrt=("data",)),
+        *(
+            layer(
+                "IdentityAttachKLSparseReg",
+                {"data": spread(4, 3, low=0.1, high=0.9), "moving_avg": spread(3, low=0.1, high=0.5)},
+                **options,
+            )
+            for options in ({"sparseness_target": 0.2, "penalty": 0.01}, {"momentum": 0.5})
         ),
     ]
     frames, words = spread(5, 2, 4), exactly([[1, 2], [3, 0]])
