@@ -26,6 +26,7 @@ from . import (
     elementwise,
     fully_connected,
     gradient_control,
+    gru_cell,
     histogram,
     image,
     image_files,

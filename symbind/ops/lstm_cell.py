@@ -15,13 +15,13 @@ from ..graph.symbol import apply
 from .operator import Kernel, Operator, Sample, register
 from .shapes import merge
 
-__all__ = ["step_forward"]
+__all__ = ["CellStep", "step_forward"]
 
 aten = torch.ops.aten
 
 
-class _Cell(Operator):
-    """Shapes of the step and its gradient: all like the cell, those of the gates four times as long in axis 1."""
+class CellStep(Operator):
+    """Shapes of a step and its gradient: all like the cell, those of the gates several times as long in axis 1."""
 
     #: How many times as long as the cell each input and output is in axis 1.
     input_widths: tuple[int, ...]
@@ -44,7 +44,7 @@ class _Cell(Operator):
 
 
 @register
-class LSTMCell(_Cell):
+class LSTMCell(CellStep):
     r"""One step of an LSTM from the sums that reach its gates and the cell before.
 
     .. math::
@@ -108,7 +108,7 @@ def step_forward(
 
 
 @register
-class LSTMCellGradient(_Cell):
+class LSTMCellGradient(CellStep):
     """Gradient of :class:`LSTMCell` with respect to gates and cell, by the chain rule.
 
     Inputs are the gradients of h and c', the activated gates and :math:`\\tanh c'` that the step has left, and the cell
