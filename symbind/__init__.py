@@ -11,16 +11,22 @@ from . import (
     base,
     callback,
     context,
+    contrib,
+    engine,
+    executor_manager,
     graph,
     image,
     initializer,
     io,
     kvstore,
+    libinfo,
+    log,
     lr_scheduler,
     metric,
     model,
     module,
     monitor,
+    mxnet_imports,
     ndarray,
     operator,
     optimizer,
@@ -32,6 +38,7 @@ from . import (
     rnn,
     symbol,
     test_utils,
+    util,
     visualization,
 )
 from .base import MXNetError
@@ -41,6 +48,7 @@ from .graph.attribute import AttrScope
 from .perceptron import mlp
 from .runtime import executor
 from .symbol.inspection import apply, arguments, children, internals, outputs
+from .util import is_np_array, is_np_shape, np_array, np_shape, set_np_shape
 
 # MXNet's short names for the same modules.
 img = image
@@ -55,4 +63,9 @@ sym = symbol
 viz = visualization
 
 # The version of the API that is kept.
-__version__ = "1.9.1"
+__version__ = libinfo.__version__
+
+
+def __getattr__(name: str) -> object:
+    reason = mxnet_imports.absence(name)
+    raise AttributeError(reason or f"module {__name__!r} has no attribute {name!r}")

@@ -194,3 +194,31 @@ def test_the_command_runs_by_itself(saved) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("would run\n") and not done.stderr
+
+
+def test_convert_writes_todays_formats(saved, tmp_path, capsys) -> None:
+    """A network as MXNet 0.8 wrote it, without its auxiliary states, becomes one of today; the parameters stay."""
+    old = json.loads(Path(saved[0]).read_text())
+    del old["attrs"], old["node_row_ptr"]
+    for node in old["nodes"]:
+        node["param"] = node.pop("attrs", {})
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    assert main(["convert", str(tmp_path / "old.json"), saved[1], "-o", str(tmp_path / "new"), "--epoch", "7"]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "new-symbol.json"), str(tmp_path / "new-0007.params")]
+    assert (tmp_path / "new-symbol.json").read_text() == Path(saved[0]).read_text()
+    new, expected = mx.nd.load(str(tmp_path / "new-0007.params")), mx.nd.load(saved[1])
+    assert new.keys() == expected.keys()
+    assert all((new[name].asnumpy() == expected[name].asnumpy()).all() for name in new)
+
+
+def test_im2rec_is_the_command_of_that_name(tmp_path, capsys) -> None:
+    assert main(["im2rec", str(tmp_path / "nothing"), str(tmp_path)]) == 1
+    assert "There is no list" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["im2rec", "--help"])
+    assert ended.value.code == 0 and "usage: im2rec" in capsys.readouterr().out
+
+
+def test_run_of_a_script_that_is_not_there(capsys) -> None:
+    assert main(["run", "nothing.py"]) == 1
+    assert "there is no file 'nothing.py'" in capsys.readouterr().err

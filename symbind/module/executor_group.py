@@ -14,7 +14,7 @@ from ..io import DataDesc
 from ..ndarray import NDArray
 from ..runtime.executor import Executor
 
-__all__ = ["DataParallelExecutorGroup"]
+__all__ = ["DataParallelExecutorGroup", "share_out"]
 
 
 class DataParallelExecutorGroup:
@@ -67,17 +67,9 @@ class DataParallelExecutorGroup:
     # ---- sharing out samples ------------------------------------------------------------------------------------
 
     def _share_out(self, inputs: Sequence[DataDesc]) -> list[slice]:
-        """The samples of each context: whole numbers of them, the last taking what rounding leaves."""
+        """The samples of each context."""
         axis = DataDesc.get_batch_axis(inputs[0].layout)
-        size = inputs[0].shape[max(axis, 0)]
-        counts = [round(size * load / sum(self._workload)) for load in self._workload]
-        counts[-1] = size - sum(counts[:-1])
-        if any(count <= 0 for count in counts):
-            raise ValueError(
-                f"Too many slices. Some splits are empty: {size} samples for {len(counts)} contexts are {counts}"
-            )
-        ends = np.cumsum(counts).tolist()
-        return [slice(end - count, end) for count, end in zip(counts, ends)]
+        return share_out(inputs[0].shape[max(axis, 0)], self._workload)
 
     @staticmethod
     def _shapes(inputs: Iterable[DataDesc], part: slice) -> dict[str, tuple[int, ...]]:
@@ -192,6 +184,21 @@ class DataParallelExecutorGroup:
                 if gradient is not None and requests[name] == "add":
                     arrays[f"{i}:grad:{name}"] = gradient
         return arrays
+
+
+def share_out(size: int, workload: Sequence[float]) -> list[slice]:
+    """``size`` samples shared in proportion to ``workload``: whole numbers, the last taking what rounding leaves.
+
+    ValueError if somebody goes away empty-handed.
+    """
+    counts = [round(size * load / sum(workload)) for load in workload]
+    counts[-1] = size - sum(counts[:-1])
+    if any(count <= 0 for count in counts):
+        raise ValueError(
+            f"Too many slices. Some splits are empty: {size} samples for {len(counts)} contexts are {counts}"
+        )
+    ends = np.cumsum(counts).tolist()
+    return [slice(end - count, end) for count, end in zip(counts, ends)]
 
 
 def _collected(parts: Sequence[Sequence[Any]], axes: Sequence[int], merged: bool) -> list[Any]:
