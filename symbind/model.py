@@ -19,7 +19,8 @@ from .context import Context, cpu
 from .deployment import DeployedModel, load_archive
 from .graph.symbol import Symbol
 from .initializer import Uniform
-from .io import DataIter, NDArrayIter
+from .io import NDArrayIter, as_data_iter
+from .io.adapt import is_array
 from .module import BucketingModule, Module
 from .module.base_module import BatchEndParam, as_list, notify
 from .ndarray import NDArray
@@ -341,7 +342,11 @@ class FeedForward:
 
     def _training_iterator(self, X: Any, y: Any) -> Any:
         if not isinstance(X, (np.ndarray, NDArray)):
-            return _checked_iterator(X)
+            if y is None or hasattr(X, "provide_data"):
+                return self._iterator(X, shuffle=True)
+            if not is_array(X):
+                raise TypeError(f"X must be a DataIter, numpy.ndarray or NDArray, not {type(X).__name__}")
+            return self._iterator((X, y), shuffle=True)
         if y is None:
             raise ValueError("y must be specified when X is numpy.ndarray")
         y = y.asnumpy() if isinstance(y, NDArray) else np.asarray(y)
@@ -356,17 +361,24 @@ class FeedForward:
 
     def _prediction_iterator(self, X: Any) -> Any:
         if not isinstance(X, (np.ndarray, NDArray)):
-            return _checked_iterator(X)
+            return self._iterator(X)
         return NDArrayIter(X, None, min(X.shape[0], self.numpy_batch_size), shuffle=False)
 
     def _evaluation_iterator(self, data: Any) -> Any:
-        if data is None or not isinstance(data, (tuple, list)):
-            return data
-        if len(data) != 2:
-            raise ValueError("eval_data must be an iterator or a pair (data, labels)")
-        X, y = (np.asarray(part.asnumpy() if isinstance(part, NDArray) else part) for part in data)
-        size = min(len(X), self.numpy_batch_size)
-        return NDArrayIter(X, y.ravel(), size, label_name=self._label_name())
+        if data is None:
+            return None
+        if isinstance(data, tuple) or (isinstance(data, list) and len(data) == 2):
+            if len(data) != 2:
+                raise ValueError("eval_data must be an iterator or a pair (data, labels)")
+            X, y = (np.asarray(part.asnumpy() if isinstance(part, NDArray) else part) for part in data)
+            size = min(len(X), self.numpy_batch_size)
+            return NDArrayIter(X, y.ravel(), size, label_name=self._label_name())
+        return self._iterator(data)
+
+    def _iterator(self, data: Any, shuffle: bool = False) -> Any:
+        names = () if self.symbol is None else self.symbol.list_arguments()
+        data_names = [name for name in names if name.endswith("data")] or ["data"]
+        return as_data_iter(data, data_names, [self._label_name()], self.numpy_batch_size, shuffle)
 
     def _label_name(self) -> str:
         names = () if self.symbol is None else self.symbol.list_arguments()
@@ -381,9 +393,3 @@ def _refuse_duplicates(symbol: Symbol) -> None:
             f'Find duplicated argument name "{twice[0]}", please make the weight name non-duplicated(using name '
             f"arguments), arguments are {names}"
         )
-
-
-def _checked_iterator(data: Any) -> Any:
-    if not isinstance(data, DataIter) and not hasattr(data, "provide_data"):
-        raise TypeError(f"X must be a DataIter, numpy.ndarray or NDArray, not {type(data).__name__}")
-    return data

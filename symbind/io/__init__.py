@@ -1,6 +1,8 @@
 """Data iterators: objects that hand a data set over batch by batch, epoch by epoch."""
 
+from .adapt import as_data_iter
 from .csv import CSVIter
+from .data_loader import DataLoaderIter
 from .detection_record import ImageDetRecordIter
 from .image_record import (
     ImageRecordInt8Iter,
@@ -20,6 +22,7 @@ __all__ = [
     "DataBatch",
     "DataDesc",
     "DataIter",
+    "DataLoaderIter",
     "ImageDetRecordIter",
     "ImageRecordInt8Iter",
     "ImageRecordIter",
@@ -31,4 +34,5 @@ __all__ = [
     "NDArrayIter",
     "PrefetchingIter",
     "ResizeIter",
+    "as_data_iter",
 ]

@@ -36,7 +36,7 @@ class _Sampler(NamedTuple):
     """The limits of one way to cut: each range holds the least and the most."""
 
     scales: tuple[float, float]
-    ratios: tuple[float, float]
+    aspect_ratios: tuple[float, float]
     overlaps: tuple[float, float]
     sample_coverages: tuple[float, float]
     object_coverages: tuple[float, float]
@@ -134,7 +134,7 @@ class DetectionAugmentation:
             least, most = limits["scales"]
             if most > 1 or least == most:
                 raise MXNetError(f"max_crop_scales must be above min_crop_scales={least} and at most 1, got {most}")
-            samplers.append(_Sampler(*limits.values(), int(given["max_crop_trials"][i])))
+            samplers.append(_Sampler(trials=int(given["max_crop_trials"][i]), **limits))
         return samplers
 
     def __call__(self, image: torch.Tensor, boxes: np.ndarray, rng: Random) -> tuple[torch.Tensor, np.ndarray]:
@@ -223,8 +223,8 @@ class DetectionAugmentation:
             return image
         share = min(height / rows, width / columns)
         # The products may end just below the side that limits them.
-        fitting = (max(1, int(share * side + 1e-5)) for side in (columns, rows))
-        return resized(image, *fitting, self.inter_method, rng)
+        width, height = (max(1, int(share * side + 1e-5)) for side in (columns, rows))
+        return resized(image, width, height, self.inter_method, rng)
 
 
 def _one_for_each(name: str, value: Any, count: int) -> list[float]:
@@ -240,8 +240,8 @@ def _drawn_part(sampler: _Sampler, image_ratio: float, rng: Random) -> Part:
     """A random part (left, top, width, height) in shares of the image."""
     scale = max(rng.uniform(*sampler.scales), 1e-6)
     # Squares of what stretches the width and squeezes the height: neither may become larger than the image.
-    least = max(sampler.ratios[0] / image_ratio, scale**2)
-    most = min(sampler.ratios[1] / image_ratio, 1 / scale**2)
+    least = max(sampler.aspect_ratios[0] / image_ratio, scale**2)
+    most = min(sampler.aspect_ratios[1] / image_ratio, 1 / scale**2)
     stretch = math.sqrt(rng.uniform(least, most))
     width, height = min(1.0, scale * stretch), min(1.0, scale / stretch)
     return rng.uniform(0, 1 - width), rng.uniform(0, 1 - height), width, height

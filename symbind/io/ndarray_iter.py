@@ -24,10 +24,11 @@ class NDArrayIter(RowIter):
 
     Parameters
     ----------
-    data : array, list of arrays or dict from names to arrays
+    data : array, list of arrays, dict from names to arrays or list of such pairs
         An array is an NDArray, anything that ``numpy.asarray`` makes an array of, or an ``h5py.Dataset``. NDArrays
         keep their type and are not copied; h5py data is read batch by batch; all else is copied to float32 at once.
-        Several arrays in a list are named ``_0_data``, ``_1_data`` …; those of a dict are visited sorted by name.
+        Several arrays in a list are named ``_0_data``, ``_1_data`` …; those of a dict are visited sorted by name,
+        those of pairs as they come.
     label : the same, optional
         Without it the batches carry an empty list of labels.
     batch_size : int
@@ -161,6 +162,8 @@ def named_arrays(arrays: Any, default_name: str) -> list[tuple[str, Any]]:
         named = sorted(arrays.items())
     elif not isinstance(arrays, list | tuple):
         named = [(default_name, arrays)]
+    elif arrays and all(isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) for pair in arrays):
+        named = list(arrays)
     elif len(arrays) == 1:
         named = [(default_name, arrays[0])]
     else:

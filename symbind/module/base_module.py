@@ -18,7 +18,7 @@ from ..callback import StopTraining
 from ..checkpoint import split_params
 from ..graph.symbol import Symbol
 from ..initializer import Uniform
-from ..io import DataBatch, DataIter
+from ..io import DataBatch, as_data_iter
 from ..ndarray import NDArray
 from ..resume import Session, Snapshot
 
@@ -64,6 +64,11 @@ class BaseModule:
     @property
     def data_names(self) -> list[str]:
         raise NotImplementedError
+
+    @property
+    def label_names(self) -> list[str]:
+        """Names of the labels; MXNet's usual one where a module does not tell."""
+        return ["softmax_label"]
 
     @property
     def output_names(self) -> list[str]:
@@ -205,8 +210,12 @@ class BaseModule:
         epoch: int = 0,
         sparse_row_id_fn: Any = None,
     ) -> list[tuple[str, float]]:
-        """Run over ``eval_data`` (at most ``num_batch`` batches) and return the metric as (name, value) pairs."""
+        """Run over ``eval_data`` (at most ``num_batch`` batches) and return the metric as (name, value) pairs.
+
+        ``eval_data`` is an iterator, or anything that :func:`~symbind.io.as_data_iter` makes one of.
+        """
         self._require(bound=True, initialized=True)
+        eval_data = self._data_iter(eval_data)
         if reset:
             eval_data.reset()
         eval_metric = metrics.create(eval_metric)
@@ -231,6 +240,7 @@ class BaseModule:
         The outputs are the executor's own arrays, overwritten by the next batch.
         """
         self._require(bound=True, initialized=True)
+        eval_data = self._data_iter(eval_data)
         if reset:
             eval_data.reset()
         for nbatch, batch in enumerate(eval_data):
@@ -250,7 +260,8 @@ class BaseModule:
         always_output_list: bool = False,
         sparse_row_id_fn: Any = None,
     ) -> Any:
-        """Outputs for all of ``eval_data``, which may be an iterator or an array.
+        """Outputs for all of ``eval_data``: an array, which is a single batch, an iterator, or anything that
+        :func:`~symbind.io.as_data_iter` makes one of.
 
         With ``merge_batches`` the batches of each output are joined; a single output then comes as one array unless
         ``always_output_list``. Without, the result is a list of lists, one per batch.
@@ -260,8 +271,10 @@ class BaseModule:
             array = eval_data if isinstance(eval_data, NDArray) else nd.array(eval_data)
             self.forward(DataBatch([array]), is_train=False)
             return self.get_outputs()[0]
-        if not isinstance(eval_data, DataIter) and not hasattr(eval_data, "provide_data"):
-            raise ValueError("eval_data must be of type NDArray or DataIter")
+        try:
+            eval_data = self._data_iter(eval_data)
+        except TypeError as error:
+            raise ValueError(f"eval_data must be of type NDArray or DataIter. {error}") from error
         batches = [
             [out.copy() for out in outputs]
             for outputs, _, _ in self.iter_predict(eval_data, num_batch, reset, sparse_row_id_fn)
@@ -302,6 +315,7 @@ class BaseModule:
     ) -> None:
         """Train for epochs ``begin_epoch`` to ``num_epoch``, binding and initializing as needed.
 
+        ``train_data`` and ``eval_data`` are iterators, or anything that :func:`~symbind.io.as_data_iter` makes one of.
         After each epoch the training metric, the time it took and the validation metric are logged, and
         ``epoch_end_callback(epoch, symbol, arg_params, aux_params)`` is called; after each batch
         ``batch_end_callback(BatchEndParam)``. A callback ends training by raising
@@ -315,12 +329,15 @@ class BaseModule:
         """
         if num_epoch is None:
             raise AssertionError("please specify number of epochs")
+        train_data = self._data_iter(train_data, shuffle=True)
         self.bind(
             data_shapes=train_data.provide_data,
             label_shapes=train_data.provide_label,
             for_training=True,
             force_rebind=force_rebind,
         )
+        if eval_data is not None:
+            eval_data = self._data_iter(eval_data)
         if monitor is not None:
             self.install_monitor(monitor)
         self.init_params(
@@ -381,6 +398,14 @@ class BaseModule:
                 return
             session.reset_data()
             session.epoch_done(epoch)
+
+    def _data_iter(self, data: Any, shuffle: bool = False) -> Any:
+        """``data`` as an iterator, in batches of the size that the module is bound for."""
+        names, batch_size = self.data_names, None
+        if self.binded and self.data_shapes:
+            # Batches are taken in the order that was bound.
+            names, batch_size = [desc[0] for desc in self.data_shapes], self.data_shapes[0][1][0]
+        return as_data_iter(data, names, self.label_names, batch_size, shuffle)
 
     def _update_metric_of(self, eval_metric: Any, batch: Any) -> None:
         """Update with a batch's labels; a list of batches has its labels sliced already."""

@@ -155,6 +155,11 @@ class BucketingModule(BaseModule):
         return self._current.data_names
 
     @property
+    def label_names(self) -> list[str]:
+        """Names of the labels of the current bucket."""
+        return self._current.label_names
+
+    @property
     def output_names(self) -> list[str]:
         """Names of the outputs of the current bucket."""
         return self._current.output_names

@@ -47,6 +47,10 @@ class PythonModule(BaseModule):
         return self._data_names
 
     @property
+    def label_names(self) -> list[str]:
+        return self._label_names
+
+    @property
     def output_names(self) -> list[str]:
         """Names of the outputs."""
         return self._output_names
