@@ -4,7 +4,7 @@ Networks trained on millions of images cannot be shipped with an example. A smal
 batch normalization, branches that are concatenated) is trained on pieces of the two photographs that come with
 scikit-learn, a Chinese temple and a flower, and saved. From then on everything is as with a downloaded network: load
 the files, cut the middle square of a photograph, resize it, subtract the mean image, predict. Last, the network is
-applied to every place of both photographs, and a picture shows where it sees which.
+applied to every place of a picture made of both, which shows where it sees which.
 
     python examples/classify_image.py          train, load, classify; results go to build/classify_image
 
@@ -86,22 +86,24 @@ def main(arguments: Sequence[str] | None = None) -> list[float]:
         return module.predict(mx.nd.array(resized(piece)[None] - mean)).asnumpy()[0]
 
     right = []
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    axes = figure.subplots(2, 2)
-    for row, name in enumerate(("china.jpg", "flower.jpg")):
+    for truth, name in enumerate(("china.jpg", "flower.jpg")):
         photograph = load_sample_image(name)
         height, width, _ = photograph.shape
         left = (width - height) // 2
         probabilities = predict(photograph[:, left : left + height])
-        right.append(float(probabilities[row]))
+        right.append(float(probabilities[truth]))
         print(f"{name}: {NAMES[probabilities.argmax()]}, probability {probabilities.max():.3f}")
-        steps = range(0, height - PIECE, 60 if options.short else 20)
-        seen = [[predict(photograph[y : y + PIECE, x : x + PIECE])[1] for x in steps] for y in steps]
-        axes[row, 0].imshow(photograph)
-        axes[row, 1].imshow(seen, vmin=0, vmax=1, cmap="coolwarm")
-        axes[row, 1].set_title("how likely a flower, place by place")
-    for place in axes.flat:
-        place.axis("off")
+
+    both = np.hstack([load_sample_image("china.jpg")[:, 50:370], load_sample_image("flower.jpg")[:, 150:470]])
+    down, across = (range(0, side - PIECE + 1, 60 if options.short else 20) for side in both.shape[:2])
+    seen = [[predict(both[y : y + PIECE, x : x + PIECE])[1] for x in across] for y in down]
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    for axes, title in zip(figure.subplots(1, 2), ("both side by side", "how likely a flower, place by place")):
+        axes.set_title(title)
+        axes.axis("off")
+    figure.axes[0].imshow(both)
+    drawn = figure.axes[1].imshow(seen, vmin=0, vmax=1, cmap="coolwarm", aspect="auto")
+    figure.colorbar(drawn)
     figure.savefig(options.out / "seen.png", dpi=100)
     print(f"results are in {options.out}")
     return right
