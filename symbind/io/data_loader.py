@@ -103,7 +103,7 @@ class DataLoaderIter(DataIter):
         if isinstance(item, DataBatch):
             return item
         data, label = self._arrays(item)
-        similar = all(x.shape[1:] == first.shape[1:] for x, first in zip(data + label, sum(self._first, [])))
+        similar = all(x.shape[1:] == first.shape[1:] for x, first in zip(data + label, chain(*self._first)))
         pad = max(0, self.batch_size - data[0].shape[0]) if similar else 0
         if pad:
             data, label = (
