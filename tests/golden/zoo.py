@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ZOO", "ZooNetwork", "digest", "export", "filling", "infer", "predict", "train"]
+__all__ = ["ZOO", "ZooNetwork", "digest", "export", "filling", "infer", "parameters", "predict", "train"]
 
 
 @dataclass(frozen=True)
@@ -166,3 +166,14 @@ def digest(array: np.ndarray) -> np.ndarray:
     signs = np.random.RandomState(flat.size).choice([-1.0, 1.0], (2, flat.size))
     some = flat[:: max(1, flat.size // 4)][:4] * math.sqrt(flat.size)
     return np.concatenate([[np.linalg.norm(flat)], signs @ flat, some])
+
+
+def parameters(record: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Arguments (without the data) and auxiliary states of a recorded network, as its checkpoint would hold them."""
+    constants, shapes = record["constants"], record["shapes"]
+    arguments, states = (
+        {name: constants[name] if name in constants else filling(name, tuple(shape)) for name, shape in shapes[part]}
+        for part in ("arguments", "auxiliary")
+    )
+    del arguments["data"]
+    return arguments, states

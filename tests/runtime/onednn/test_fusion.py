@@ -108,6 +108,11 @@ def preactivated_net():
 # ---- inference ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("layer", [conv, lambda x, n: mx.sym.FullyConnected(x, num_hidden=n)])
+def test_a_slope_that_is_learned_is_no_addend(layer):
+    Pair(mx.sym.LeakyReLU(layer(mx.sym.var("data"), 8), act_type="prelu")).check()
+
+
 def test_a_residual_net_for_inference_is_convolutions_only():
     pair = Pair(residual_net())
     pair.check()

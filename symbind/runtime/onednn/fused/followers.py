@@ -144,8 +144,8 @@ _FOLLOWED = {name: Followed(cast(Operator, find(name))) for name in _FIRST}
 
 def _append(node: Node, users: Users) -> Fusion | None:
     follower = Follower(node.op, node.params)
-    if not follower.num_operands and follower.function is None:
-        return None
+    if follower.function is None and node.op.name not in _SUMS:
+        return None  # also a rectifier with slopes that are learned: its operand is no addend
     for position, entry in enumerate(node.inputs):
         before = entry.node
         # The other operand of a sum must not be what is fused; and who has another user cannot be.
