@@ -12,7 +12,7 @@ import torch
 from ..ndarray import NDArray
 from .data_loader import DataLoaderIter, as_array, walk
 from .iterator import DataBatch, DataIter
-from .ndarray_iter import NDArrayIter
+from .ndarray_iter import NDArrayIter, is_stored
 
 __all__ = ["as_data_iter", "is_array"]
 
@@ -30,8 +30,8 @@ def as_data_iter(
     """An iterator over ``source``, which may be
 
     * an iterator already: a :class:`DataIter` or anything with ``provide_data``, which is returned as it is;
-    * an array (NumPy, NDArray, torch tensor), a tuple of arrays (the data, then the labels, which may be missing), or a
-      dict from names to arrays;
+    * an array (NumPy, NDArray, torch tensor, ``h5py.Dataset``), a tuple of arrays (the data, then the labels, which
+      may be missing), or a dict from names to arrays;
     * a data frame: columns named as labels are the labels; columns named as data are the data or, if there are none,
       all others together are the only data;
     * any iterable of batches, such as a torch ``DataLoader``; see :class:`DataLoaderIter`;
@@ -67,7 +67,7 @@ def as_data_iter(
 
 # ---- arrays --------------------------------------------------------------------------------------------------------
 
-Arrays = dict[str, NDArray]
+Arrays = dict[str, Any]
 
 
 def _named_arrays(source: Any, data_names: list[str], label_names: list[str]) -> tuple[Arrays, Arrays] | None:
@@ -90,16 +90,19 @@ def _named_arrays(source: Any, data_names: list[str], label_names: list[str]) ->
     else:
         return None
     data, label = (
-        {name: as_array(named[name]).astype("float32") for name in names if name in named}
-        for names in (data_names, label_names)
+        {name: named[name] if is_stored(named[name]) else as_array(named[name]).astype("float32") for name in names}
+        for names in (data_names, [name for name in label_names if name in named])
     )
-    # A column of labels is as good as a row of them.
-    return data, {name: x.reshape(-1) if x.ndim == 2 and x.shape[1] == 1 else x for name, x in label.items()}
+    for name, x in label.items():
+        # A column of labels is as good as a row of them.
+        if isinstance(x, NDArray) and x.ndim == 2 and x.shape[1] == 1:
+            label[name] = x.reshape(-1)
+    return data, label
 
 
 def is_array(value: Any) -> bool:
     """Whether ``value`` holds numbers of many samples: an array, a tensor, a column or a frame of columns."""
-    return isinstance(value, (np.ndarray, NDArray, torch.Tensor)) or hasattr(value, "to_numpy")
+    return isinstance(value, (np.ndarray, NDArray, torch.Tensor)) or hasattr(value, "to_numpy") or is_stored(value)
 
 
 def _columns(frame: Any, data_names: list[str], label_names: list[str]) -> Arrays:

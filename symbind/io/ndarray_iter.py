@@ -14,7 +14,7 @@ from ..ndarray import NDArray, array
 from .iterator import DataBatch
 from .rows import RowIter
 
-__all__ = ["NDArrayIter", "named_arrays"]
+__all__ = ["NDArrayIter", "is_stored", "named_arrays"]
 
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
@@ -171,12 +171,15 @@ def named_arrays(arrays: Any, default_name: str) -> list[tuple[str, Any]]:
     return [(name, _as_source(name, value)) for name, value in named]
 
 
-def _as_source(name: str, value: Any) -> Any:
-    if isinstance(value, NDArray):
-        return value
-    # A dataset can only exist if someone has imported h5py.
+def is_stored(value: Any) -> bool:
+    """Whether ``value`` is an ``h5py.Dataset``, of which only the rows that are wanted are read."""
+    # One can only exist if someone has imported h5py.
     h5py = sys.modules.get("h5py")
-    if h5py is not None and isinstance(value, h5py.Dataset):
+    return h5py is not None and isinstance(value, h5py.Dataset)
+
+
+def _as_source(name: str, value: Any) -> Any:
+    if isinstance(value, NDArray) or is_stored(value):
         return value
     try:
         return array(np.array(value, np.float32))
