@@ -14,7 +14,7 @@ from . import symbol as sym
 from .graph.symbol import Symbol
 from .ndarray import NDArray
 
-__all__ = ["load_checkpoint", "load_params", "save_checkpoint", "split_params"]
+__all__ = ["load_checkpoint", "load_params", "refuse_unknown", "save_checkpoint", "split_params"]
 
 Params = dict[str, NDArray]
 
@@ -60,3 +60,11 @@ def split_params(values: Any, source: str) -> tuple[dict[str, NDArray], dict[str
             raise ValueError(f"Invalid param file {source}: {key!r} is neither arg:NAME nor aux:NAME")
         (arg_params if kind == "arg" else aux_params)[name] = value
     return arg_params, aux_params
+
+
+def refuse_unknown(symbol: Symbol, *params: Mapping[str, NDArray] | None) -> None:
+    """ValueError for a parameter that ``symbol`` does not have."""
+    known = symbol.list_inputs()
+    for name in (name for given in params for name in given or ()):
+        if name not in known:
+            raise ValueError(f"Find name {name!r} that is not in the arguments and auxiliary states {known}")

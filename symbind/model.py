@@ -14,7 +14,7 @@ import numpy as np
 from . import metric as metrics
 from .base import MXNetError
 from .callback import LogValidationMetricsCallback, StopTraining
-from .checkpoint import load_checkpoint, load_params, save_checkpoint
+from .checkpoint import load_checkpoint, load_params, refuse_unknown, save_checkpoint
 from .context import Context, cpu
 from .deployment import DeployedModel, load_archive
 from .graph.symbol import Symbol
@@ -143,7 +143,6 @@ class FeedForward:
             self.aux_params,
             allow_missing=True,
             force_init=True,
-            allow_extra=self.allow_extra_params,
         )
         module.init_optimizer(kvstore, self.optimizer, self.kwargs)
         eval_metric = metrics.create(eval_metric)
@@ -267,13 +266,9 @@ class FeedForward:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a missing label is what prediction is about
             module.bind(data.provide_data, data.provide_label or None, for_training=False)
-        module.init_params(
-            self.initializer,
-            self.arg_params,
-            self.aux_params or {},
-            allow_missing=False,
-            allow_extra=self.allow_extra_params,
-        )
+        if not self.allow_extra_params:
+            refuse_unknown(symbol, self.arg_params, self.aux_params)
+        module.init_params(self.initializer, self.arg_params, self.aux_params or {})
         return module
 
     # ---- files --------------------------------------------------------------------------------------------------

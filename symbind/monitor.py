@@ -102,4 +102,4 @@ def _text(name: str, statistic: Any) -> str:
     for array in arrays:
         if not isinstance(array, NDArray):
             raise AssertionError(f"stat_func of a Monitor must return NDArrays; for {name} it gave {array!r}")
-    return "".join(f"{array.asscalar() if array.shape == (1,) else array.asnumpy()}\t" for array in arrays)
+    return "".join(f"{array.asscalar() if array.shape == (1,) else array.asnumpy()!s}\t" for array in arrays)

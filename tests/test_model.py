@@ -144,3 +144,17 @@ def test_validation_is_logged_unless_told_otherwise(caplog):
         model = mx.model.FeedForward(classifier(), num_epoch=1)
         model.fit(X, y, eval_data=(X_val, y_val), eval_end_callback=None)
     assert "Validation" not in caplog.text
+
+
+def test_parameters_of_another_network():
+    X, *_ = cancer()
+    net = classifier()
+    shapes = dict(zip(net.list_arguments(), net.infer_shape(data=(1, 30))[0]))
+    params = {name: mx.nd.ones(shapes[name]) for name in net.list_arguments()[1:-1]}
+
+    def model(**options):
+        return mx.model.FeedForward(net, arg_params={**params, "more": mx.nd.ones(1)}, aux_params={}, **options)
+
+    with pytest.raises(ValueError, match="'more' that is not in the arguments"):
+        model().predict(X)
+    np.testing.assert_allclose(model(allow_extra_params=True).predict(X), 0.5)

@@ -15,7 +15,7 @@ from .. import metric as metrics
 from .. import ndarray as nd
 from ..base import MXNetError
 from ..callback import StopTraining
-from ..checkpoint import split_params
+from ..checkpoint import refuse_unknown, split_params
 from ..graph.symbol import Symbol
 from ..initializer import Uniform
 from ..io import DataBatch, as_data_iter
@@ -178,7 +178,14 @@ class BaseModule:
         force_init: bool = True,
         allow_extra: bool = False,
     ) -> None:
-        """Assign parameters by name; see :meth:`init_params` for the switches."""
+        """Assign parameters by name; RuntimeError for one that is not given, unless ``allow_missing``.
+
+        What the network does not have is left out: the parameters of a whole network fit a part of it. But if
+        parameters may be missing as well, such a name may be a misspelt one, so that it is a ValueError then, unless
+        ``allow_extra``.
+        """
+        if allow_missing and not allow_extra and self.symbol is not None:
+            refuse_unknown(self.symbol, arg_params, aux_params)
         self.init_params(None, arg_params, aux_params, allow_missing, force_init, allow_extra)
 
     def save_params(self, fname: str) -> None:

@@ -315,8 +315,8 @@ class Module(BaseModule):
     ) -> None:
         """Fill every parameter from ``arg_params``/``aux_params``, or by ``initializer`` where they have none.
 
-        RuntimeError for a parameter that neither gives (unless ``allow_missing``), ValueError for a name the module
-        does not have (unless ``allow_extra``).
+        RuntimeError for a parameter that neither gives, unless ``allow_missing``. Names that the network does not
+        have are left out, whatever ``allow_extra`` says.
         """
         if self.params_initialized and not force_init:
             warnings.warn(
@@ -325,13 +325,10 @@ class Module(BaseModule):
             return
         executor = self._bound()
         attributes = self._symbol.attr_dict()
-        for kind, arrays, names, given in (
-            ("argument", executor.arg_dict, self._param_names, arg_params),
-            ("auxiliary state", executor.aux_dict, self._aux_names, aux_params),
+        for arrays, names, given in (
+            (executor.arg_dict, self._param_names, arg_params),
+            (executor.aux_dict, self._aux_names, aux_params),
         ):
-            extra = sorted(set(given or {}) - set(arrays))
-            if extra and not allow_extra:
-                raise ValueError(f"Find {kind} {extra[0]!r} that the symbol does not have; its own are {list(arrays)}")
             for name in sorted(names):
                 array = arrays[name]
                 if given is not None and name in given:

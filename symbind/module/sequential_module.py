@@ -140,15 +140,14 @@ class SequentialModule(BaseModule):
     ) -> None:
         """Fill the parameters of each module, which must not share names.
 
-        AssertionError for a name that two modules have, ValueError for a parameter given that none has (unless
-        ``allow_extra``).
+        AssertionError for a name that two modules have. Names that none has are left out.
         """
         if self.params_initialized and not force_init:
             return
         self._require(bound=True)
         owners: dict[str, int] = {}
         for i, module in enumerate(self._modules):
-            module.init_params(initializer, arg_params, aux_params, allow_missing, force_init, allow_extra=True)
+            module.init_params(initializer, arg_params, aux_params, allow_missing, force_init, allow_extra)
             for params in module.get_params():
                 for name in params:
                     if name in owners:
@@ -157,9 +156,6 @@ class SequentialModule(BaseModule):
                             f"in layer {owners[name]} ({type(self._modules[owners[name]])})."
                         )
                     owners[name] = i
-        extra = sorted({*(arg_params or ()), *(aux_params or ())} - set(owners))
-        if extra and not allow_extra:
-            raise ValueError(f"{extra[0]!r} is a parameter of no module of the chain; these are {sorted(owners)}")
         self.params_initialized = True
 
     def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:

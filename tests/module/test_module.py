@@ -179,12 +179,30 @@ def test_mistakes_are_named():
     with pytest.raises(AssertionError, match="no optimizer yet"):
         module.update()
     args, aux = module.get_params()
-    with pytest.raises(ValueError, match="'zz' that the symbol does not have"):
-        module.set_params({**args, "zz": mx.nd.ones((1,))}, aux)
+    with pytest.raises(ValueError, match="'zz' that is not in the arguments"):
+        module.set_params({**args, "zz": mx.nd.ones((1,))}, aux, allow_missing=True)
     with pytest.raises(ValueError, match=r"fc1_bias has shape \(3,\)"):
         module.set_params({**args, "fc1_bias": mx.nd.ones((3,))}, aux)
     with pytest.raises(AssertionError, match="number of epochs"):
         module.fit(iterators()[0])
+
+
+def test_parameters_of_a_whole_network_fit_a_part_of_it():
+    """As scripts that extract features load a classifier; recorded from MXNet for every switch."""
+    whole, _ = ready_module()
+    args, aux = whole.get_params()
+    part = mx.mod.Module(whole.symbol.get_internals()["fc1_output"], label_names=None)
+    part.bind([("data", (5, 64))], for_training=False)
+    part.set_params(args, aux)
+    np.testing.assert_array_equal(part.get_params()[0]["fc1_weight"].asnumpy(), args["fc1_weight"].asnumpy())
+    assert "fc2_weight" in args and "fc2_weight" not in part.get_params()[0]
+    part.set_params(args, aux, allow_missing=True, allow_extra=True)
+    with pytest.raises(ValueError, match="that is not in the arguments"):
+        part.set_params(args, aux, allow_missing=True)
+    for allow_missing in (False, True):
+        part.init_params(arg_params=args, aux_params=aux, allow_missing=allow_missing, force_init=True)
+    with pytest.raises(RuntimeError, match="fc1_bias is not presented"):
+        part.set_params({"fc2_bias": args["fc2_bias"]}, aux)
 
 
 def test_a_second_bind_is_ignored(caplog):
