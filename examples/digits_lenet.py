@@ -22,7 +22,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -76,28 +75,6 @@ def shift_at_random(images: np.ndarray, seed: int) -> np.ndarray:
     return np.stack([np.roll(image, shift, axis=(1, 2)) for image, shift in zip(images, shifts)])
 
 
-class Progress:
-    """A progress bar over all steps that notes the accuracies of each epoch."""
-
-    def __init__(self, steps: int) -> None:
-        self.bar = tqdm(total=steps, unit="step", desc="training")
-        self.training: list[float] = []
-        self.validation: list[float] = []
-        self._so_far = 0.0
-
-    def after_batch(self, step) -> None:
-        self._so_far = step.eval_metric.get()[1]
-        self.bar.update()
-
-    def after_validation(self, step) -> None:
-        self.training.append(self._so_far)
-        self.validation.append(step.eval_metric.get()[1])
-        self.bar.write(
-            f"epoch {step.epoch + 1:2d}   training accuracy {self.training[-1]:.4f}   "
-            f"validation accuracy {self.validation[-1]:.4f}"
-        )
-
-
 def train(out: Path) -> float:
     """Train, print what happens, write all results to ``out``; returns the validation accuracy."""
     np.random.seed(SEED)
@@ -111,7 +88,13 @@ def train(out: Path) -> float:
     print(f"\nmemory of a training step of {BATCH_SIZE} digits\n{net.simple_bind(mx.cpu(), **shapes).memory_plan()}\n")
 
     steps = EPOCHS * -(-training.num_data // BATCH_SIZE)
-    progress = Progress(steps)
+    bar = tqdm(total=steps, unit="step", desc="training")
+    curve = mx.callback.LearningCurve(out / "learning_curve.png", title="LeNet on handwritten digits")
+
+    def report(step) -> None:
+        training, validation = (curves["accuracy"][step.epoch] for curves in (curve.training, curve.validation))
+        bar.write(f"epoch {step.epoch + 1:2d}   training accuracy {training:.4f}   validation accuracy {validation:.4f}")
+
     module = mx.mod.Module(net, context=mx.cpu())
     start = time.perf_counter()
     module.fit(
@@ -122,27 +105,14 @@ def train(out: Path) -> float:
         optimizer_params={"learning_rate": 0.05, "momentum": 0.9, "wd": 1e-4},
         initializer=mx.init.Xavier(),
         num_epoch=EPOCHS,
-        batch_end_callback=progress.after_batch,
-        eval_end_callback=progress.after_validation,
+        batch_end_callback=[curve.after_batch, lambda _: bar.update()],
+        eval_end_callback=[curve.after_evaluation, report],
     )
     seconds = time.perf_counter() - start
-    progress.bar.close()
+    bar.close()
     print(f"\ntrained in {seconds:.1f} s")
     module.save_checkpoint(str(out / "lenet"), EPOCHS)
-    plot_learning_curve(progress, out / "learning_curve.png")
-    return progress.validation[-1]
-
-
-def plot_learning_curve(progress: Progress, path: Path) -> None:
-    epochs = range(1, len(progress.validation) + 1)
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(epochs, progress.training, "o-", label="training")
-    axes.plot(epochs, progress.validation, "s-", label="validation")
-    axes.set(xlabel="epoch", ylabel="accuracy", title="LeNet on handwritten digits")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    figure.savefig(path, dpi=150)
+    return curve.validation["accuracy"][EPOCHS - 1]
 
 
 def evaluate(prefix: str) -> float:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .checkpoint import save_checkpoint
+from .learning_curve import LearningCurve
+from .stateful import Stateful
 
 try:
     from tqdm.auto import tqdm
@@ -20,6 +22,8 @@ except ImportError:
     tqdm = None
 
 __all__ = [
+    "EarlyStopping",
+    "LearningCurve",
     "LogValidationMetricsCallback",
     "ProgressBar",
     "Speedometer",
@@ -166,3 +170,66 @@ class LogValidationMetricsCallback:
         if param.eval_metric is not None:
             for name, value in param.eval_metric.get_name_value():
                 logging.info("Epoch[%d] Validation-%s=%f", param.epoch, name, value)
+
+
+# Of these metrics, and of those that count how often something was right, more is better.
+_RISING = ("accuracy", "f1", "mcc", "pcc", "pearsonr", "top_k_accuracy")
+
+
+class EarlyStopping(Stateful):
+    """An evaluation callback that ends training when validation has not become better for some epochs.
+
+    >>> module.fit(train, eval_data=valid, eval_end_callback=mx.callback.EarlyStopping(patience=3), ...)
+
+    Parameters
+    ----------
+    patience : epochs without improvement after which training ends.
+    monitor : name of the metric; default the first.
+    min_delta : what an improvement is at least.
+    mode : ``'min'`` or ``'max'``, whether less or more is better; ``'auto'`` tells by the name of the metric.
+    restore_best : whether the module is left with the parameters of its best epoch.
+
+    ``best`` and ``best_epoch`` say what was best, and when. Prechelt, "Early Stopping - But When?", 1998.
+    """
+
+    def __init__(
+        self,
+        patience: int = 5,
+        monitor: str | None = None,
+        min_delta: float = 0.0,
+        mode: str = "auto",
+        restore_best: bool = True,
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1 epoch, not {patience}")
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"mode must be 'auto', 'min' or 'max', not {mode!r}")
+        self.patience = patience
+        self.monitor = monitor
+        self.min_delta = abs(min_delta)
+        self.mode = mode
+        self.restore_best = restore_best
+        self.best: float | None = None
+        self.best_epoch = -1
+        self._best_params: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def __call__(self, param: Any) -> None:
+        values = dict(param.eval_metric.get_global_name_value())
+        name = next(iter(values)) if self.monitor is None else self.monitor
+        if name not in values:
+            raise ValueError(f"There is no metric {name!r} to stop by; there are {', '.join(map(repr, values))}")
+        module = param.locals["self"]
+        if self._is_better(name, values[name]):
+            self.best, self.best_epoch = values[name], param.epoch
+            if self.restore_best:
+                self._best_params = module.get_params()
+        elif param.epoch - self.best_epoch >= self.patience:
+            if self._best_params is not None:
+                module.set_params(*self._best_params)
+            raise StopTraining(f"{name} has not been better than {self.best:f} since epoch {self.best_epoch}")
+
+    def _is_better(self, name: str, value: float) -> bool:
+        if self.best is None:
+            return not math.isnan(value)
+        rising = name.startswith(_RISING) if self.mode == "auto" else self.mode == "max"
+        return value - self.best > self.min_delta if rising else self.best - value > self.min_delta
