@@ -93,7 +93,9 @@ def train(out: Path) -> float:
 
     def report(step) -> None:
         training, validation = (curves["accuracy"][step.epoch] for curves in (curve.training, curve.validation))
-        bar.write(f"epoch {step.epoch + 1:2d}   training accuracy {training:.4f}   validation accuracy {validation:.4f}")
+        bar.write(
+            f"epoch {step.epoch + 1:2d}   training accuracy {training:.4f}   validation accuracy {validation:.4f}"
+        )
 
     module = mx.mod.Module(net, context=mx.cpu())
     start = time.perf_counter()

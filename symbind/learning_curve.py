@@ -52,6 +52,7 @@ class LearningCurve(Stateful):
     def draw(self) -> Any:
         """A matplotlib figure with one picture for each metric."""
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
 
         names = list({**self.training, **self.validation})
         figure = Figure(figsize=(6 * max(1, len(names)), 4), layout="constrained")
@@ -63,7 +64,7 @@ class LearningCurve(Stateful):
                 if points:
                     axes.plot([epoch + 1 for epoch in points], list(points.values()), mark, label=label)
             axes.set(xlabel="epoch", ylabel=name)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
             axes.legend()
         return figure
