@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from ..base import MXNetError
 from ..dtype import name_of
+from ..ops.shapes import product
 
-__all__ = ["allocate", "overlap", "same_memory"]
+__all__ = ["allocate", "overlap", "same_memory", "zeros"]
+
+# What kernels like their arrays to start at a multiple of, in bytes.
+_ALIGNMENT = 64
 
 
 def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
@@ -17,6 +22,24 @@ def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -
     except (RuntimeError, OverflowError) as error:
         # Of several kinds, and some without the numbers.
         raise MXNetError(f"Cannot allocate an array of shape {shape} and type {name_of(dtype)} on {device}") from error
+
+
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Zeros; MXNetError if there is not enough memory.
+
+    On the CPU their pages are the operating system's until they are written to: a gradient that is kept in the layout
+    of a kernel never takes any.
+    """
+    size = product(shape) * dtype.itemsize
+    if device.type != "cpu" or not size:
+        return allocate(shape, dtype, device).zero_()
+    try:
+        raw = np.zeros(size + _ALIGNMENT, np.uint8)
+    except MemoryError as error:
+        raise MXNetError(f"Cannot allocate an array of shape {shape} and type {name_of(dtype)} on {device}") from error
+    start = -raw.ctypes.data % _ALIGNMENT
+    # In place, because a view would be a second tensor in the same memory.
+    return torch.frombuffer(raw, dtype=dtype, count=product(shape), offset=start).resize_(shape)
 
 
 def overlap(one: torch.Tensor, two: torch.Tensor) -> bool:

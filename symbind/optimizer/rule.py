@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..ndarray import NDArray
+from ..ndarray.memory import zeros
 from .batch import Batch, Parameter, Scratch, ScratchPool, cut
 from .optimizer import Optimizer
 
@@ -23,7 +24,7 @@ __all__ = ["RuleOptimizer", "zeros_like"]
 
 def zeros_like(weight: NDArray) -> NDArray:
     """Zeros with shape, dtype and context of ``weight``."""
-    return NDArray(torch.zeros(weight.shape, dtype=weight.storage.dtype, device=weight.storage.device), weight.context)
+    return NDArray(zeros(weight.shape, weight.storage.dtype, weight.storage.device), weight.context)
 
 
 class RuleOptimizer(Optimizer):

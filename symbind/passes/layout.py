@@ -88,15 +88,16 @@ def arrange(
         is_kept = entry.node.is_variable or entry.node.op.prepares_parameters
         return (is_kept and not training) or readers[entry, reader.op.name] >= WORTH_A_CONVERSION
 
-    def in_layout(entry: Entry, layout: Any, serial: float) -> Entry:
-        """``entry`` in ``layout``, by a conversion that runs just before ``serial`` if one is needed."""
+    def in_layout(entry: Entry, layout: Any, reader: float) -> Entry:
+        """``entry`` in ``layout``, by a conversion that runs just before the node ``reader`` if one is needed."""
         if result.layouts.get(entry) == layout:
             return entry
         found = converted.get((entry, layout))
         if found is None:
             conversion = engine.convert(described(entry), layout)
             if conversion is None:
-                return in_layout(in_layout(entry, None, serial), layout, serial)
+                return in_layout(in_layout(entry, None, reader), layout, reader)
+            serial = max(reader - 0.5, (entry.node.serial + reader) / 2)
             node = Node(find("_convert_layout"), f"{entry.node.name}_in_layout", None, [entry], serial=serial)
             shapes[node], dtypes[node] = [shapes[entry.node][entry.index]], [dtypes[entry.node][entry.index]]
             result.implementations[node] = conversion
@@ -129,7 +130,7 @@ def arrange(
                 # What flows through a network comes first, and anew with every batch: to move that is no use.
                 if i > 0 and layout is not None and layout.is_dense:
                     result.layouts[entry] = layout
-            wanted[i] = in_layout(entry, layout, node.serial - 0.5)
+            wanted[i] = in_layout(entry, layout, node.serial)
         copy = node
         if tuple(wanted) != node.inputs:
             copy = Node(node.op, node.name, node.attrs, wanted, node.params, node.serial)
@@ -143,7 +144,7 @@ def arrange(
     for position, (node, i) in enumerate(outputs):
         variable = (like or {}).get(position)
         layout = None if variable is None else result.layouts.get(Entry(variable))
-        result.outputs.append(in_layout(Entry(copies.get(node, node), i), layout, node.serial + 0.25))
+        result.outputs.append(in_layout(Entry(copies.get(node, node), i), layout, node.serial + 0.5))
     return result
 
 

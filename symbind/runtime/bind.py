@@ -14,7 +14,7 @@ from ..garbage import collector_paused
 from ..graph.node import Node, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
-from ..ndarray.memory import allocate
+from ..ndarray.memory import zeros
 from ..ops.shapes import is_known, product
 from ..passes.infer import infer_dtypes, infer_shapes
 from .compile import require_complete
@@ -111,14 +111,14 @@ def simple_bind(
         shape, dtype = shapes[node][0], dtypes[node][0]
         assert is_known(shape)
         array = shared.get(node.name)
-        if array is not None and array.shape == shape and array.tensor.dtype == dtype:
+        if array is not None and array.shape == shape and array.storage.dtype == dtype:
             return array
         if may_pool and shared_buffer is not None and node.name not in shared:
             pooled = shared_buffer.get(node.name)
             size = product(shape)
             if pooled is not None and pooled.tensor.dtype == dtype and pooled.tensor.numel() >= size:
                 return NDArray(pooled.tensor.reshape(-1)[:size].view(shape), ctx)
-        array = NDArray(allocate(shape, dtype, device).zero_(), ctx)
+        array = NDArray(zeros(shape, dtype, device), ctx)
         if may_pool and shared_buffer is not None and node.name not in shared:
             shared_buffer[node.name] = array
         return array

@@ -72,8 +72,7 @@ def content_for(array: NDArray, engine: Engine, layout: Layout) -> LaidOut:
     home = array.home
     if home is not None and home.order == order:
         return home
-    # Padding, which there may be none of, would have to be zero.
-    return LaidOut(torch.zeros(array.size, dtype=array.storage.dtype, device=array.storage.device), order, array.shape)
+    return LaidOut(torch.empty(array.size, dtype=array.storage.dtype, device=array.storage.device), order, array.shape)
 
 
 class ResidentArgument:

@@ -67,6 +67,7 @@ class Followed(Operator):
         self.first = first
         self.name = f"_fused_{first.name}"
         self.elementwise = first.elementwise
+        self.recomputable = first.recomputable
 
     def split(self, p: FollowedParams) -> int:
         """How many of the inputs belong to the first operator."""
