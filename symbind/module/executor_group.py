@@ -221,3 +221,20 @@ def _mean(arrays: Sequence[NDArray]) -> NDArray:
 
 def _joined(arrays: Sequence[NDArray], axis: int) -> NDArray:
     return nd.concatenate([array.as_in_context(arrays[0].context) for array in arrays], axis=axis)
+
+
+def groups_of_contexts(group2ctxs: Any, count: int) -> list[Mapping[str, Context] | None]:
+    """For each of ``count`` contexts the context of every group; ValueError for a list of another length."""
+    if group2ctxs is None:
+        return [None] * count
+    if isinstance(group2ctxs, Mapping):
+        shares: dict[str, list[Context]] = {}
+        for group, given in group2ctxs.items():
+            listed = [given] if isinstance(given, Context) else list(given)
+            shares[group] = listed * count if len(listed) == 1 else listed
+            if len(shares[group]) != count:
+                raise ValueError(f"group2ctxs has {len(listed)} contexts for {group!r}; expected 1 or {count}")
+        return [{group: share[i] for group, share in shares.items()} for i in range(count)]
+    if len(group2ctxs) != count:
+        raise ValueError(f"group2ctxs has {len(group2ctxs)} entries; expected one for each of {count} contexts")
+    return list(group2ctxs)

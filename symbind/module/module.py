@@ -18,7 +18,7 @@ from ..io import DataDesc
 from ..ndarray import NDArray
 from ..runtime.executor import Executor
 from .base_module import BaseModule, check_input_names
-from .executor_group import DataParallelExecutorGroup
+from .executor_group import DataParallelExecutorGroup, groups_of_contexts
 
 __all__ = ["Module"]
 
@@ -38,6 +38,8 @@ class Module(BaseModule):
     work_load_list : how much of a batch each context has, as numbers to be compared; default the same.
     fixed_param_names : parameters that training leaves as they are.
     state_names : arguments that are neither data nor parameters; :meth:`set_states` sets them.
+    group2ctxs : where the arrays of each ``ctx_group`` are: a context for each group, or a list with one for each of
+        the module's contexts; or a list of such dicts.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Module(BaseModule):
         if len(workload) != len(contexts):
             raise AssertionError(f"work_load_list has {len(workload)} entries for {len(contexts)} contexts")
         self._contexts, self._workload = contexts, workload
-        self._group2ctxs = list(group2ctxs) if isinstance(group2ctxs, (list, tuple)) else [group2ctxs] * len(contexts)
+        self._group2ctxs = groups_of_contexts(group2ctxs, len(contexts))
         if compression_params:
             raise MXNetError("Gradients are not compressed: all contexts of a module are in one process")
         self._symbol: Symbol = symbol

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -54,12 +54,15 @@ def _refuse_duplicates(symbol: Symbol, error: str) -> None:
         raise MXNetError(f"{error}: these names belong to more than one variable: {twice}")
 
 
-def _check_groups(ctx: Context, group2ctx: Mapping[str, Context] | None) -> None:
+def _placement(ctx: Context, group2ctx: Mapping[str, Context] | None) -> Callable[[Node], Context]:
+    """From a variable to its context: that of the ``ctx_group`` in whose scope it was made, or else ``ctx``."""
     for group, other in (group2ctx or {}).items():
         if other.device != ctx.device:
             raise MXNetError(
                 f"group2ctx places {group!r} on {other}, but the executor is on {ctx}: one executor runs on one device"
             )
+    places = dict(group2ctx or {})
+    return lambda node: places.get(node.attrs.get("__ctx_group__", ""), ctx)
 
 
 @collector_paused()
@@ -81,9 +84,10 @@ def simple_bind(
     whose arena, and whose arrays named in ``shared_arg_names``, are used again where they fit; ``shared_buffer`` is a
     dict of arrays by name that is used and extended for the rest. Raises MXNetError if shapes or types cannot be
     decided or disagree. ``stype_dict`` is accepted, and every array is dense.
+    ``group2ctx`` gives the contexts of the arrays of each ``ctx_group``; all must be on the device of ``ctx``.
     """
     ctx = ctx or current_context()
-    _check_groups(ctx, group2ctx)
+    context_of = _placement(ctx, group2ctx)
     names = symbol.list_arguments()
     requests = _requests(grad_req, names)
     try:
@@ -117,8 +121,8 @@ def simple_bind(
             pooled = shared_buffer.get(node.name)
             size = product(shape)
             if pooled is not None and pooled.tensor.dtype == dtype and pooled.tensor.numel() >= size:
-                return NDArray(pooled.tensor.reshape(-1)[:size].view(shape), ctx)
-        array = NDArray(zeros(shape, dtype, device), ctx)
+                return NDArray(pooled.tensor.reshape(-1)[:size].view(shape), context_of(node))
+        array = NDArray(zeros(shape, dtype, device), context_of(node))
         if may_pool and shared_buffer is not None and node.name not in shared:
             shared_buffer[node.name] = array
         return array
@@ -161,7 +165,7 @@ def bind(
     """
     if not isinstance(ctx, Context):
         raise TypeError(f"Context type error: expected a Context such as {cpu()}, not {ctx!r}")
-    _check_groups(ctx, group2ctx)
+    _placement(ctx, group2ctx)
     names, states = symbol.list_arguments(), symbol.list_auxiliary_states()
     _refuse_duplicates(symbol, "arg_names.size() == in_args_map.size()")
     arg_arrays = _in_order("args", args, names, required=True)

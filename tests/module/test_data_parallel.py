@@ -203,3 +203,45 @@ def test_mistakes() -> None:
         module.bind([("data", (1, 4))], [("softmax_label", (1,))])
     with pytest.raises(mx.MXNetError, match="compressed"):
         mx.mod.Module(network(), compression_params={"type": "2bit"})
+
+
+def in_two_stages() -> mx.sym.Symbol:
+    with mx.AttrScope(ctx_group="stage1"):
+        net = mx.sym.FullyConnected(mx.sym.Variable("data"), name="fc1", num_hidden=8)
+    with mx.AttrScope(ctx_group="stage2"):
+        net = mx.sym.BatchNorm(mx.sym.FullyConnected(net, name="fc2", num_hidden=4), name="bn")
+        return mx.sym.SoftmaxOutput(net, name="softmax")
+
+
+def test_arrays_of_a_group_are_where_it_is_placed() -> None:
+    places = {"stage1": mx.cpu(1), "stage2": mx.cpu(2)}
+    executor = in_two_stages().simple_bind(mx.cpu(0), group2ctx=places, data=(2, 5))
+    for arrays in (executor.arg_dict, executor.grad_dict, executor.aux_dict):
+        for name, array in arrays.items():
+            assert array.context == places["stage1" if name.startswith(("data", "fc1")) else "stage2"], name
+    executor.forward(is_train=True)
+    executor.backward()
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ({"stage1": mx.cpu(4), "stage2": [mx.cpu(5)]}, [(4, 5), (4, 5)]),
+        ({"stage1": [mx.cpu(4), mx.cpu(5)], "stage2": mx.cpu(6)}, [(4, 6), (5, 6)]),
+        ([{"stage1": mx.cpu(4)}, {"stage2": mx.cpu(5)}], [(4, 0), (1, 5)]),
+    ],
+)
+def test_groups_of_each_context(groups: Any, expected: list[tuple[int, int]]) -> None:
+    module = mx.mod.Module(in_two_stages(), context=[mx.cpu(0), mx.cpu(1)], group2ctxs=groups)
+    module.bind([("data", (4, 5))], [("softmax_label", (4,))])
+    names = "fc1_weight", "fc2_weight"
+    found = [
+        tuple(executor.arg_dict[name].context.device_id for name in names) for executor in module._group.executors
+    ]
+    assert found == expected
+
+
+def test_groups_that_do_not_fit_the_contexts() -> None:
+    for groups in ({"stage1": [mx.cpu(1), mx.cpu(2)]}, [{"stage1": mx.cpu(1)}] * 2):
+        with pytest.raises(ValueError, match="group2ctxs has 2 .*expected"):
+            mx.mod.Module(in_two_stages(), context=[mx.cpu(i) for i in range(3)], group2ctxs=groups)
