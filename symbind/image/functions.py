@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -205,8 +206,18 @@ def copyMakeBorder(
 def color_normalize(src: NDArray, mean: NDArray | float | None, std: NDArray | float | None = None) -> NDArray:
     """``(src - mean) / std``; either may be None."""
     if mean is not None:
-        src = src - mean
-    return src if std is None else src / std
+        src = _by_channel(torch.sub, src, mean)
+    return src if std is None else _by_channel(torch.div, src, std)
+
+
+def _by_channel(operation: Callable[..., torch.Tensor], src: NDArray, other: NDArray | float) -> NDArray:
+    """``operation`` on pixels and one number for each channel, or whatever else broadcasts."""
+    if not isinstance(other, NDArray) or src.ndim != 3 or other.shape != src.shape[2:] or src.dtype is not other.dtype:
+        return src - other if operation is torch.sub else src / other
+    # A whole row at a time: loops over three channels are too short to be fast.
+    height, width, channels = src.shape
+    rows = operation(src.tensor.view(height, width * channels), other.tensor.repeat(width))
+    return NDArray(rows.view(src.shape), src.context)
 
 
 def imrotate(
