@@ -50,6 +50,20 @@ def test_training_step(network: Network, record: dict[str, Any]) -> None:
             assert_same(f"{part}: {name}", array, recorded, tolerance=1e-5, floor=1e-6)
 
 
+@pytest.mark.parametrize(("network", "record"), [case for case in CASES if case.values[0].runs])
+def test_inference(network: Network, record: dict[str, Any]) -> None:
+    """Bound for nothing else, with no monitor that would keep the engine from fusing."""
+    symbol = build_network(mx, network)
+    executor = symbol.simple_bind(mx.cpu(), grad_req="null", **network.shapes)
+    for name, array in executor.arg_dict.items():
+        array[:] = mx.nd.array(network.fill(name, array.shape))
+    for name, array in executor.aux_dict.items():
+        array[:] = mx.nd.array(record["run"]["states"][name])
+    executor.forward(is_train=False)
+    for name, array in executor.output_dict.items():
+        assert_same(name, array.asnumpy(), record["run"]["inference"][name], tolerance=1e-5, floor=1e-6)
+
+
 @pytest.mark.parametrize(("network", "record"), CASES)
 def test_saving_and_loading_changes_nothing(network: Network, record: dict[str, Any]) -> None:
     assert mx.sym.load_json(record["json"]).tojson() == record["json"]
