@@ -59,7 +59,7 @@ def test_fused_equals_unfused(mode: str, layers: int, both_ways: bool) -> None:
     for value, other in zip(values, expected, strict=True):
         np.testing.assert_allclose(value, other, rtol=1e-5, atol=1e-6)
     for name, other in unpacked(cell, gradients).items():
-        np.testing.assert_allclose(expected_gradients[name], other, rtol=1e-4, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(expected_gradients[name], other, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -86,11 +86,11 @@ def test_fused_equals_torch(mode: str, both_ways: bool) -> None:
 
     for value, other in zip(values, expected, strict=True):
         np.testing.assert_allclose(value, other.detach().numpy(), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(gradients["data"], data.grad.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradients["data"], data.grad.numpy(), rtol=1e-5, atol=1e-5)
     ours = unpacked(cell, gradients)
     for name, parameter in network.named_parameters():
         np.testing.assert_allclose(
-            ours[_our_name(mode, name)], parameter.grad.numpy(), rtol=1e-4, atol=1e-5, err_msg=name
+            ours[_our_name(mode, name)], parameter.grad.numpy(), rtol=1e-5, atol=1e-5, err_msg=name
         )
 
 
