@@ -26,12 +26,24 @@ class _Entered(threading.local):
         self.stack = [Context("cpu", 0)]
 
 
-class Context:
+class _HasDefault(type):
+    """Gives the class, not its instances, the attribute ``default_ctx``."""
+
+    @property
+    def default_ctx(cls) -> Context:
+        return current_context()
+
+    @default_ctx.setter
+    def default_ctx(cls, ctx: Context) -> None:
+        _entered.stack[-1] = ctx
+
+
+class Context(metaclass=_HasDefault):
     """A device: ``Context("cpu", 0)``, or a copy of another context.
 
     ``with ctx:`` makes it the default of this thread for arrays created inside the block. Contexts of one type
     and number are equal. All ``cpu(i)`` share the machine's one memory, but arrays remember which they were
-    given. ValueError for an unknown type.
+    given. ``Context.default_ctx`` is the default itself, and may be set. ValueError for an unknown type.
     """
 
     __slots__ = ("device_id", "device_typeid")

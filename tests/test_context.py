@@ -86,3 +86,20 @@ def test_the_default_belongs_to_the_thread():
         thread.start()
         thread.join()
     assert seen == [mx.cpu(0)]
+
+
+def test_the_default_may_be_set_for_a_thread():
+    def set_and_read():
+        mx.Context.default_ctx = mx.gpu(11)
+        seen.append(mx.Context.default_ctx)
+
+    seen = [mx.Context.default_ctx]
+    thread = threading.Thread(target=set_and_read)
+    thread.start()
+    thread.join()
+    assert seen == [mx.cpu(0), mx.gpu(11)] and mx.current_context() == mx.cpu(0)
+    with mx.cpu(1):
+        assert mx.Context.default_ctx == mx.cpu(1)
+        mx.Context.default_ctx = mx.cpu(2)
+        assert mx.nd.zeros(1).context == mx.cpu(2)
+    assert mx.Context.default_ctx == mx.cpu(0)

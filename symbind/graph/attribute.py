@@ -41,11 +41,23 @@ class _Current(threading.local):
 _current = _Current()
 
 
-class AttrScope:
+class _HasCurrent(type):
+    """Gives the class, not its instances, the attribute ``current``."""
+
+    @property
+    def current(cls) -> AttrScope:
+        return AttrScope(**_current.stack[-1])
+
+    @current.setter
+    def current(cls, scope: AttrScope) -> None:
+        _current.stack[-1] = dict(scope._attributes)
+
+
+class AttrScope(metaclass=_HasCurrent):
     """Attach string attributes to every symbol created inside a ``with`` block.
 
-    Scopes nest: the inner one wins where both set a key, and an explicit ``attr=`` wins over both. The current scope
-    is thread-local. Values must be strings (ValueError otherwise).
+    Scopes nest: the inner one wins where both set a key, and an explicit ``attr=`` wins over both. Values must be
+    strings (ValueError otherwise). ``AttrScope.current`` is what is in force in this thread, and may be set.
     """
 
     def __init__(self, **attributes: str) -> None:

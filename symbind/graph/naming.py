@@ -13,10 +13,23 @@ class _Current(threading.local):
         self.stack: list[NameManager] = [NameManager()]
 
 
-class NameManager:
+class _HasCurrent(type):
+    """Gives the class, not its instances, the attribute ``current``."""
+
+    @property
+    def current(cls) -> NameManager:
+        return _current.stack[-1]
+
+    @current.setter
+    def current(cls, manager: NameManager) -> None:
+        _current.stack[-1] = manager
+
+
+class NameManager(metaclass=_HasCurrent):
     """Gives ``hint0``, ``hint1`` … to nodes without a name, counting each hint on its own.
 
-    Use as a context manager to start counting afresh inside a block. The current manager is thread-local.
+    Use as a context manager to start counting afresh inside a block. ``NameManager.current`` is the manager in force
+    in this thread, and may be set: ``NameManager.current.get(None, "block")`` is a name for a node of one's own.
     """
 
     def __init__(self) -> None:

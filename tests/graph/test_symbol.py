@@ -218,3 +218,21 @@ def test_histogram_of_a_symbol():
         assert counts.asnumpy().tolist() == [2, 1] and bounds.asnumpy().tolist() == [0, 0.5, 1]
     with pytest.raises(ValueError, match="range"):
         mx.sym.histogram(a, bins=2)
+
+
+def test_current_names():
+    with mx.name.NameManager():
+        assert mx.name.NameManager.current.get(None, "block") == "block0"
+        assert mx.name.NameManager.current.get(None, "block") == "block1"
+        mx.name.NameManager.current = mx.name.Prefix("p_")
+        assert mx.sym.relu(mx.sym.var("a")).name == "p_relu0"
+    with mx.name.NameManager():
+        assert mx.sym.relu(mx.sym.var("a")).name == "relu0"
+
+
+def test_current_attributes():
+    with mx.AttrScope(__mood__="calm"):
+        assert mx.AttrScope.current.get({"__size__": "1"}) == {"__mood__": "calm", "__size__": "1"}
+        mx.AttrScope.current = mx.AttrScope(__mood__="angry")
+        assert mx.sym.var("a").attr("__mood__") == "angry"
+    assert mx.AttrScope.current.get(None) == {}
