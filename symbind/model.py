@@ -363,8 +363,10 @@ class FeedForward:
         if data is None:
             return None
         if isinstance(data, tuple) or (isinstance(data, list) and len(data) == 2):
-            if len(data) != 2:
+            if len(data) != 2 or data[0] is None:
                 raise ValueError("eval_data must be an iterator or a pair (data, labels)")
+            if data[1] is None:  # an iterator, which has labels of its own
+                return self._iterator(data[0])
             X, y = (np.asarray(part.asnumpy() if isinstance(part, NDArray) else part) for part in data)
             size = min(len(X), self.numpy_batch_size)
             return NDArrayIter(X, y.ravel(), size, label_name=self._label_name())

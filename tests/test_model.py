@@ -89,6 +89,8 @@ def test_mistakes_are_named():
         mx.model.FeedForward(classifier()).predict(X)
     with pytest.raises(TypeError, match="X must be a DataIter"):
         mx.model.FeedForward(classifier(), num_epoch=1).fit([1, 2], y)
+    with pytest.raises(ValueError, match="eval_data must be an iterator or a pair"):
+        mx.model.FeedForward(classifier(), num_epoch=1).fit(X, y, eval_data=(None, y))
     with pytest.raises(TypeError, match="NDArrayIter has no default_bucket_key"):
         mx.model.FeedForward(lambda key: classifier(), num_epoch=1).fit(X, y)
 
@@ -158,3 +160,13 @@ def test_parameters_of_another_network():
     with pytest.raises(ValueError, match="'more' that is not in the arguments"):
         model().predict(X)
     np.testing.assert_allclose(model(allow_extra_params=True).predict(X), 0.5)
+
+
+def test_validation_on_an_iterator_in_a_pair():
+    X, y, X_val, y_val = cancer()
+    seen = []
+    validation = mx.io.NDArrayIter(X_val, y_val, 13)
+    mx.model.FeedForward(classifier(), num_epoch=1).fit(
+        X, y, eval_data=(validation, None), eval_end_callback=lambda step: seen.append(step.nbatch)
+    )
+    assert seen == [13]
