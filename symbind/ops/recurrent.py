@@ -13,7 +13,7 @@ from ..graph.symbol import apply
 from .kernels import sequence
 from .operator import ZERO, Environment, Kernel, MaybeShape, Operator, Sample, register
 from .parameter import AtMost, Bool, Enum, Float, Int, Optional, Param, Params
-from .recurrent_cells import CELLS, Cell, Lengths, LSTMCell, Sizes, Weights, flat
+from .recurrent_cells import CELLS, Cell, Lengths, LSTMCell, Multiply, Sizes, Weights, flat, torch_product
 from .shapes import merge, product
 
 __all__ = ["parameter_shapes"]
@@ -70,9 +70,7 @@ def _cut_weights(p: Params, vector: torch.Tensor, inputs: int) -> list[Weights]:
     memory = _Memory(vector)
     weights, biases = parameter_shapes(p, inputs)
     cut = [memory.take(shapes) for shapes in weights]
-    return [
-        Weights(w[0], w[1], w[2] if len(w) == 3 else None, *memory.take(shapes)) for w, shapes in zip(cut, biases)
-    ]
+    return [Weights(w[0], w[1], w[2] if len(w) == 3 else None, *memory.take(shapes)) for w, shapes in zip(cut, biases)]
 
 
 def _sizes(p: Params, steps: int, batch: int) -> Sizes:
@@ -163,6 +161,20 @@ class _Recurrent(Operator):
             (steps, batch, directions * width),
         )
 
+    def kernel(self, p, inputs, outputs, env):
+        return sequence(self.calls(p, inputs, outputs, env, torch_product))
+
+    def calls(
+        self,
+        p: Params,
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        env: Environment,
+        multiply: Multiply,
+    ) -> list[Kernel]:
+        """What the kernel consists of, with somebody's product of matrices."""
+        raise NotImplementedError
+
     @staticmethod
     def reserve_shape(p: Params, steps: int, batch: int) -> Shape:
         memory = _Memory()
@@ -176,11 +188,12 @@ class _Recurrent(Operator):
         weights: Sequence[Weights],
         saved: Sequence[Sequence[torch.Tensor]],
         lengths: Lengths | None,
+        multiply: Multiply,
     ) -> Iterator[tuple[int, int, Cell]]:
         """The cell of each (layer, direction), in order."""
         sizes = _sizes(p, *data.shape[:2])
         for k, (layer, direction) in enumerate(pairs(range(p.num_layers), range(_directions(p)))):
-            given = (sizes, weights[k], saved[k], direction == 1, lengths)
+            given = (sizes, weights[k], saved[k], direction == 1, lengths, multiply)
             if p.mode == "lstm" and p.lstm_state_clip_min is not None:
                 clip = (p.lstm_state_clip_min, p.lstm_state_clip_max)
                 yield layer, direction, LSTMCell(*given, clip=clip, clip_nan=p.lstm_state_clip_nan)
@@ -284,7 +297,7 @@ class RNN(_Recurrent):
         result = apply("_backward_RNN", *dy[:-1], *x, y[-1], **vars(p))
         return [*result, *[ZERO] * p.use_sequence_length]
 
-    def kernel(self, p, inputs, outputs, env):
+    def calls(self, p, inputs, outputs, env, multiply):
         data, parameters, *rest = inputs
         steps, batch, size = data.shape
         output, reserve = outputs[0], outputs[-1]
@@ -294,7 +307,7 @@ class RNN(_Recurrent):
         weights = _cut_weights(p, parameters, size)
         layers = [data, *inner, output]
         calls: list[Kernel] = [] if lengths is None else [*lengths.fill]
-        for k, (layer, direction, cell) in enumerate(self.cells(p, data, weights, saved, lengths)):
+        for k, (layer, direction, cell) in enumerate(self.cells(p, data, weights, saved, lengths, multiply)):
             calls += [partial(track.first.copy_, state[k]) for track, state in zip(cell.tracks, states)]
             calls += cell.forward(layers[layer])
             calls += [partial(final[k].copy_, track.last) for track, final in zip(cell.tracks, outputs[1:-1])]
@@ -302,7 +315,7 @@ class RNN(_Recurrent):
             calls.append(partial(part.copy_, cell.hidden.after))
             if direction == _directions(p) - 1:
                 calls += self.finish_layer(p, layers[layer + 1], masks[layer : layer + 1], lengths, env)
-        return sequence(calls)
+        return calls
 
     @staticmethod
     def finish_layer(
@@ -370,11 +383,11 @@ class RNNGradient(_Recurrent):
         names = list(self.input_names(p))
         typed = [t for t, name in zip(inputs, names) if name != "sequence_length"]
         dtype = next((t for t in (*typed, *outputs) if t is not None), None)
-        return [
-            (t or dtype) if name == "sequence_length" else dtype for t, name in zip(inputs, names)
-        ], [dtype] * len(outputs)
+        return [(t or dtype) if name == "sequence_length" else dtype for t, name in zip(inputs, names)], [dtype] * len(
+            outputs
+        )
 
-    def kernel(self, p, inputs, outputs, env):
+    def calls(self, p, inputs, outputs, env, multiply):
         names = list(self.input_names(p))
         given = dict(zip(names, inputs))
         data, head = given["data"], given["head_grad"]
@@ -392,7 +405,7 @@ class RNNGradient(_Recurrent):
 
         calls: list[Kernel] = [] if lengths is None else [*lengths.fill]
         calls += [partial(d.copy_, h) for d, h in zip(d_states, heads)] or [d.zero_ for d in d_states]
-        listed = list(self.cells(p, data, weights, saved, lengths))
+        listed = list(self.cells(p, data, weights, saved, lengths, multiply))
         for k, (layer, direction, cell) in reversed(list(enumerate(listed))):
             dy, dx = d_layers[layer + 1], d_layers[layer]
             if layer < p.num_layers - 1 and masks and env.is_train and direction == directions - 1:
@@ -406,7 +419,5 @@ class RNNGradient(_Recurrent):
             )
             d_gates, i2h = flat(cell_scratch[0]), weights[k].i2h
             first = direction == directions - 1
-            calls.append(
-                partial(torch.mm, d_gates, i2h, out=flat(dx)) if first else partial(flat(dx).addmm_, d_gates, i2h)
-            )
-        return sequence(calls)
+            calls.append(multiply(d_gates, i2h, flat(dx), accumulate=not first))
+        return calls

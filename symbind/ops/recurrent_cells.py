@@ -14,16 +14,47 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 
 from .operator import Kernel
 
-__all__ = ["CELLS", "Cell", "LSTMCell", "Lengths", "Sizes", "Weights", "flat"]
+__all__ = ["CELLS", "Cell", "LSTMCell", "Lengths", "Multiply", "Sizes", "Weights", "flat", "torch_product"]
 
 aten = torch.ops.aten
 Shape = tuple[int, ...]
+
+
+class Multiply(Protocol):
+    """Whoever multiplies matrices for the cells."""
+
+    def __call__(
+        self,
+        left: torch.Tensor,
+        right: torch.Tensor,
+        out: torch.Tensor,
+        *,
+        accumulate: bool = False,
+        bias: torch.Tensor | None = None,
+    ) -> Kernel:
+        """A call for ``out = left @ right``, plus what ``out`` held, or plus ``bias`` in every row."""
+
+
+def torch_product(
+    left: torch.Tensor,
+    right: torch.Tensor,
+    out: torch.Tensor,
+    *,
+    accumulate: bool = False,
+    bias: torch.Tensor | None = None,
+) -> Kernel:
+    """:class:`Multiply` by torch."""
+    if accumulate:
+        return partial(out.addmm_, left, right)
+    if bias is not None:
+        return partial(torch.addmm, bias, left, right, out=out)
+    return partial(torch.mm, left, right, out=out)
 
 
 @dataclass(frozen=True)
@@ -115,8 +146,10 @@ class Cell:
         saved: Sequence[torch.Tensor],
         reverse: bool,
         lengths: Lengths | None,
+        multiply: Multiply,
     ) -> None:
         self.sizes, self.weights, self.saved, self.lengths = sizes, weights, saved, lengths
+        self.multiply = multiply
         self.hidden = Track.of(saved[0], reverse)
         self.order = range(sizes.steps)[::-1] if reverse else range(sizes.steps)
 
@@ -169,10 +202,10 @@ class Cell:
     def pass_back(self, d_hidden: torch.Tensor, d_gates: torch.Tensor, t: int) -> list[Kernel]:
         """The gradient of the state before step ``t``, through the gates or past them."""
         if self.lengths is None:
-            return [partial(torch.mm, d_gates, self.weights.h2h, out=d_hidden)]
+            return [self.multiply(d_gates, self.weights.h2h, d_hidden)]
         return [
             partial(d_hidden.mul_, self.lengths.one_if_over[t]),
-            partial(d_hidden.addmm_, d_gates, self.weights.h2h),
+            self.multiply(d_gates, self.weights.h2h, d_hidden, accumulate=True),
         ]
 
     def clear_ended(self, *arrays: torch.Tensor) -> list[Kernel]:
@@ -188,8 +221,8 @@ class Cell:
     def weight_gradients(self, d_gates: torch.Tensor, x: torch.Tensor, d: Weights) -> list[Kernel]:
         """Gradients of weights and biases where input and state enter the gates alike."""
         return [
-            partial(torch.mm, flat(d_gates).t(), flat(x), out=d.i2h),
-            partial(torch.mm, flat(d_gates).t(), flat(self.hidden.before), out=d.h2h),
+            self.multiply(flat(d_gates).t(), flat(x), d.i2h),
+            self.multiply(flat(d_gates).t(), flat(self.hidden.before), d.h2h),
             partial(torch.sum, flat(d_gates), 0, out=d.i2h_bias),
             partial(d.h2h_bias.copy_, d.i2h_bias),
         ]
@@ -218,11 +251,11 @@ class PlainCell(Cell):
         bias = torch.empty_like(w.i2h_bias)
         calls: list[Kernel] = [
             partial(torch.add, w.i2h_bias, w.h2h_bias, out=bias),
-            partial(torch.addmm, bias, flat(x), w.i2h.t(), out=flat(h.after)),
+            self.multiply(flat(x), w.i2h.t(), flat(h.after), bias=bias),
         ]
         for t in self.order:
             new = h.after[t]
-            calls += [partial(new.addmm_, h.before[t], w.h2h.t()), getattr(new, self.activate)]
+            calls += [self.multiply(h.before[t], w.h2h.t(), new, accumulate=True), getattr(new, self.activate)]
             calls += self.keep_ended(t)
         return calls
 
@@ -294,13 +327,13 @@ class LSTMCell(Cell):
         bias = torch.empty_like(w.i2h_bias)
         calls: list[Kernel] = [
             partial(torch.add, w.i2h_bias, w.h2h_bias, out=bias),
-            partial(torch.addmm, bias, flat(x), w.i2h.t(), out=flat(gates)),
+            self.multiply(flat(x), w.i2h.t(), flat(gates), bias=bias),
         ]
         for t in self.order:
             i, f, g, o = gates[t].chunk(4, 1)
             new = c.after[t]
             calls += [
-                partial(gates[t].addmm_, h.before[t], w.h2h.t()),
+                self.multiply(h.before[t], w.h2h.t(), gates[t], accumulate=True),
                 gates[t][:, : 2 * self.sizes.hidden].sigmoid_,
                 g.tanh_,
                 o.sigmoid_,
@@ -311,7 +344,7 @@ class LSTMCell(Cell):
                 partial(exposed[t].mul_, o),
             ]
             if w.h2r is not None:
-                calls.append(partial(torch.mm, exposed[t], w.h2r.t(), out=h.after[t]))
+                calls.append(self.multiply(exposed[t], w.h2r.t(), h.after[t]))
             calls += self.keep_ended(t)
         return calls
 
@@ -353,7 +386,7 @@ class LSTMCell(Cell):
             d_exposed = d_hidden
             if w.h2r is not None:
                 d_projected, d_exposed = scratch[2:4]
-                calls += [partial(d_projected[t].copy_, d_hidden), partial(torch.mm, d_hidden, w.h2r, out=d_exposed)]
+                calls += [partial(d_projected[t].copy_, d_hidden), self.multiply(d_hidden, w.h2r, d_exposed)]
             calls += [
                 partial(d_cell.addcmul_, d_exposed, to_cell[t]),
                 partial(through_cell[t].mul_, d_cell.unsqueeze(1)),
@@ -364,7 +397,7 @@ class LSTMCell(Cell):
         if d.h2r is not None:
             d_projected = scratch[2]
             calls += self.clear_ended(d_projected)
-            calls.append(partial(torch.mm, flat(d_projected).t(), flat(self.saved[3]), out=d.h2r))
+            calls.append(self.multiply(flat(d_projected).t(), flat(self.saved[3]), d.h2r))
         return calls + self.weight_gradients(d_gates, x, d)
 
     def block_clipped(self, through_cell: torch.Tensor, carry: torch.Tensor) -> list[Kernel]:
@@ -423,12 +456,12 @@ class GRUCell(Cell):
         calls: list[Kernel] = [
             partial(bias.copy_, w.i2h_bias),
             partial(bias[: len(gate_bias)].add_, gate_bias),
-            partial(torch.addmm, bias, flat(x), w.i2h.t(), out=flat(gates)),
+            self.multiply(flat(x), w.i2h.t(), flat(gates), bias=bias),
         ]
         for t in self.order:
             calls += [
-                partial(rz[t].addmm_, h.before[t], gate_weights.t()),
-                partial(torch.addmm, new_bias, h.before[t], new_weights.t(), out=recurrent[t]),
+                self.multiply(h.before[t], gate_weights.t(), rz[t], accumulate=True),
+                self.multiply(h.before[t], new_weights.t(), recurrent[t], bias=new_bias),
                 rz[t].sigmoid_,
                 partial(n[t].addcmul_, r[t], recurrent[t]),
                 n[t].tanh_,
@@ -467,16 +500,16 @@ class GRUCell(Cell):
                 partial(d_gates[t].unflatten(1, (3, -1)).mul_, d_hidden.unsqueeze(1)),
                 partial(d_recurrent[t].mul_, d_hidden),
                 partial(d_hidden.mul_, carry[t]),
-                partial(d_hidden.addmm_, d_rz[t], gate_weights),
-                partial(d_hidden.addmm_, d_recurrent[t], new_weights),
+                self.multiply(d_rz[t], gate_weights, d_hidden, accumulate=True),
+                self.multiply(d_recurrent[t], new_weights, d_hidden, accumulate=True),
             ]
         d_gate_weights, d_new_weights, d_gate_bias, d_new_bias = self.halves(d)
         return [
             *calls,
-            partial(torch.mm, flat(d_gates).t(), flat(x), out=d.i2h),
+            self.multiply(flat(d_gates).t(), flat(x), d.i2h),
             partial(torch.sum, flat(d_gates), 0, out=d.i2h_bias),
-            partial(torch.mm, flat(d_rz).t(), flat(h.before), out=d_gate_weights),
-            partial(torch.mm, flat(d_recurrent).t(), flat(h.before), out=d_new_weights),
+            self.multiply(flat(d_rz).t(), flat(h.before), d_gate_weights),
+            self.multiply(flat(d_recurrent).t(), flat(h.before), d_new_weights),
             partial(d_gate_bias.copy_, d.i2h_bias[: len(d_gate_bias)]),
             partial(torch.sum, flat(d_recurrent), 0, out=d_new_bias),
         ]

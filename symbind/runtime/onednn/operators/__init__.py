@@ -10,6 +10,7 @@ from . import (
     normalization,
     pooling,
     products,
+    recurrent,
     response_norm,
     softmax,
     upsampling,
