@@ -38,11 +38,12 @@ def feature_list() -> list[Feature]:
         "LAPACK": torch._C.has_lapack,
         "MKLDNN": available(),
         "OPENCV": find_spec("cv2") is not None,
+        "PROFILER": True,
         "INT64_TENSOR_SIZE": True,
     }
     absent = (
         "NCCL", "CUDA_RTC", "TENSORRT", "CPU_SSE", "CPU_SSE2", "CPU_SSE3", "CPU_SSE4_1", "CPU_SSE4_2", "CPU_SSE4A",
-        "SSE", "JEMALLOC", "BLAS_OPEN", "BLAS_ATLAS", "BLAS_APPLE", "CAFFE", "PROFILER", "DIST_KVSTORE", "CXX14",
+        "SSE", "JEMALLOC", "BLAS_OPEN", "BLAS_ATLAS", "BLAS_APPLE", "CAFFE", "DIST_KVSTORE", "CXX14",
         "SIGNAL_HANDLER", "DEBUG", "TVM_OP",
     )  # fmt: skip
     return [Feature(name, enabled) for name, enabled in (found | dict.fromkeys(absent, False)).items()]
