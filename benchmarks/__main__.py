@@ -16,8 +16,9 @@ from .workload import BATCHES
 
 # Steps that take about half a second.
 STEPS = {"mlp": 400, "lenet": 40, "char_lstm": 5, "resnet50": 1}
-# Predictions one at a time are a workload of their own.
+# Predictions one at a time are a workload of their own, and so is training in mixed precision.
 SINGLE = ("resnet50",)
+HALF = {"resnet50": ("symbind-bfloat16", "torch-autocast")}
 
 
 def main() -> None:
@@ -53,6 +54,9 @@ def _contests(networks: list[str], rounds: int, threads: int) -> Iterator[str]:
                 results = compare(network, mode, names, batch, rounds, STEPS[network], threads)
                 size = batch or BATCHES[network].data[0]
                 yield f"\n## {network}, {mode}, batch {size}\n\n{table(results)}"
+        if network in HALF:
+            results = compare(network, "train", HALF[network], None, rounds, STEPS[network], threads)
+            yield f"\n## {network}, train in bfloat16, batch {BATCHES[network].data[0]}\n\n{table(results)}"
 
 
 def _framework(networks: list[str]) -> Iterator[str]:

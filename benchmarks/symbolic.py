@@ -13,13 +13,19 @@ __all__ = ["step"]
 
 
 def step(framework: str, variant: str, network: str, training: bool, batch: Batch) -> Callable[[], object]:
-    """One training step (forward, backward, update) or one prediction."""
+    """One training step (forward, backward, update) or one prediction.
+
+    ``variant`` may be ``bfloat16``: mixed precision with master weights in float32.
+    """
     if framework == "mxnet":
         np.bool = bool  # type: ignore[misc]  # this version of MXNet asks for an alias that NumPy has dropped
         import mxnet as mx
     else:
         import symbind as mx
-    module = mx.mod.Module(NETWORKS[network](mx), context=mx.cpu())
+    net = NETWORKS[network](mx)
+    if variant:
+        net = mx.contrib.amp.convert_symbol(net, variant)
+    module = mx.mod.Module(net, context=mx.cpu())
     module.bind([("data", batch.data)], [("softmax_label", batch.label)], for_training=training)
     module.init_params(mx.init.Xavier())
     data, label = batch.arrays()

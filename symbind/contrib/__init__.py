@@ -1,10 +1,10 @@
-"""``mx.contrib``: what once was new. Operators by their names without ``_contrib_``, loaders, and TensorBoard."""
+"""``mx.contrib``: what once was new. Operators by their names without ``_contrib_``, loaders, TensorBoard, amp."""
 
 from ..ndarray import contrib as ndarray  # type: ignore[attr-defined]  # made from the operators
 from ..symbol import contrib as symbol
-from . import autograd, io, tensorboard
+from . import amp, autograd, io, tensorboard
 
 nd = ndarray
 sym = symbol
 
-__all__ = ["autograd", "io", "nd", "ndarray", "sym", "symbol", "tensorboard"]
+__all__ = ["amp", "autograd", "io", "nd", "ndarray", "sym", "symbol", "tensorboard"]
