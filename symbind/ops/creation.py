@@ -157,7 +157,8 @@ class Arange(_Constant):
     r"""The numbers ``start``, ``start + step``, … before ``stop``, each ``repeat`` times.
 
     The output has :math:`\lceil (stop - start) / step \rceil \cdot repeat` numbers. With one bound only, it is the
-    ``stop`` of numbers that start at 0. With ``infer_range``, the length follows from the users of the output.
+    ``stop`` of numbers that start at 0, or with ``infer_range`` the ``start`` of as many as the users of the output ask
+    for.
     Types of whole numbers cut ``start`` and ``step``, not the sum.
 
     Raises MXNetError for a zero step, a range without numbers, or a ``repeat`` below one.
@@ -168,7 +169,7 @@ class Arange(_Constant):
     stop = Param(Optional(Float), None, "Bound that is not reached")
     step = Param(Float, 1.0, "Difference of two neighbours")
     repeat = Param(Int, 1, "How often each number stands")
-    infer_range = Param(Bool, False, "Take the length from the users of the output")
+    infer_range = Param(Bool, False, "Without stop, take the length from the users of the output")
     ctx = CONTEXT
     dtype = _OUTPUT_TYPE
     samples = (Sample(start=4), Sample(start=3, stop=0.5, step=-1, repeat=2))
@@ -184,12 +185,12 @@ class Arange(_Constant):
             raise MXNetError(f"Range does not support step=0, {where}")
         if p.repeat < 1:
             raise MXNetError(f"Range only supports repeat > 0, received {p.repeat}, {where}")
-        if not p.infer_range and (p.stop - p.start) / p.step <= 0:
+        if p.stop is not None and (p.stop - p.start) / p.step <= 0:
             raise MXNetError(f"Invalid range (start, stop, step) = ({p.start:g}, {p.stop:g}, {p.step:g}), {where}")
         return p
 
     def infer_shape(self, p, inputs, outputs):
-        if p.infer_range:
+        if p.stop is None:
             return [], outputs
         return [], [(math.ceil((p.stop - p.start) / p.step) * p.repeat,)]
 

@@ -56,7 +56,7 @@ def _read_float(text: str) -> float:
     lowered = text.strip().lower()
     if lowered in ("true", "false"):
         return float(lowered == "true")
-    return float(lowered)
+    return float(re.sub(r"(?<=[\d.])f$", "", lowered))  # as a number is written in C++
 
 
 def _read_sequence(text: str) -> tuple[Any, ...]:
@@ -191,7 +191,8 @@ def parse_parameters(
     for key, text in attrs.items():
         param = declared.get(key)
         if param is None:
-            if key.startswith("__") and key.endswith("__"):
+            # An operator without parameters takes any for an annotation.
+            if not declared or (key.startswith("__") and key.endswith("__")):
                 continue
             raise MXNetError(f"Cannot find argument '{key}', Possible Arguments:\n{_listing(declared)}{where()}")
         try:

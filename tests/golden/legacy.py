@@ -214,6 +214,16 @@ GRAPHS: dict[str, str] = {
         heads=[[3, 0, 0]],
         version=1100,
     ),
+    "0.11: annotations of an operator without parameters": graph(
+        [variable("a"), variable("b"), node("_Plus", "sum", [[0, 0, 0], [1, 0, 0]], attr={"mood": "happy"})],
+        heads=[[2, 0, 0]],
+        version=1100,
+    ),
+    "0.12: numbers in the style of C++": graph(
+        [variable("x"), node("_MulScalar", "m", [[0, 0, 0]], attr={"scalar": "0.5f"})],
+        heads=[[1, 0, 0]],
+        version=1200,
+    ),
     "0.12: prelu": graph(
         [
             variable("data"),

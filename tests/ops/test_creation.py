@@ -62,6 +62,7 @@ def test_arange_may_take_its_length_from_the_users():
     numbers = mx.sym._internal._arange(start=2, step=0.5, repeat=2, infer_range=True)
     result = (numbers + mx.sym.zeros_like(x)).eval(x=mx.nd.zeros((7,)))[0]
     assert result.asnumpy().tolist() == [2, 2, 2.5, 2.5, 3, 3, 3.5]
+    assert mx.sym._internal._arange(start=2, stop=5, infer_range=True).infer_shape()[1] == [(3,)]
 
 
 @pytest.mark.parametrize(
