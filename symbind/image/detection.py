@@ -136,7 +136,7 @@ class ImageDetIter(ImageIter):
             self.check_label_shape(label_shape)
         if data_shape is not None:
             self.data_shape = tuple(data_shape)
-            self.provide_data = [DataDesc(self.provide_data[0].name, (self.batch_size, *data_shape), self.dtype)]
+            self.provide_data = [DataDesc(self.provide_data[0].name, (self.batch_size, *data_shape))]
             if self._augmentation is not None:
                 self.auglist = CreateDetAugmenter(data_shape, **self._augmentation)
         if label_shape is not None:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from ..base import MXNetError
-from ..dtype import as_torch
 from ..io.iterator import DataBatch, DataDesc, DataIter
 from ..ndarray import NDArray
 from ..recordio import MXIndexedRecordIO, MXRecordIO, read_image_list, unpack
@@ -22,6 +21,7 @@ from .functions import imdecode
 
 __all__ = ["ImageIter"]
 
+LABEL_TYPES = ("int32", "float32", "int64", "float64")
 LAST_BATCH_HANDLES = ("pad", "discard", "roll_over")
 
 
@@ -68,7 +68,7 @@ class ImageIter(DataIter):
         What is done to each image; by default what :func:`CreateAugmenter` makes of all further keywords.
     imglist : list of (label..., path) or of (labels, path)
     last_batch_handle : ``'pad'`` (with images from the beginning), ``'discard'``, or ``'roll_over`` into the next epoch
-    dtype : element type of the data
+    dtype : type that labels are read as, ``'int32'``, ``'int64'``, ``'float32'`` or ``'float64'``; batches are float32
 
     Raises ValueError for settings that contradict each other. An image that cannot be read or decoded is an error of
     :meth:`next` that names it.
@@ -101,6 +101,8 @@ class ImageIter(DataIter):
             raise ValueError("ImageIter needs images: path_imgrec, path_imglist or imglist")
         if last_batch_handle not in LAST_BATCH_HANDLES:
             raise ValueError(f"last_batch_handle must be one of {LAST_BATCH_HANDLES}, got {last_batch_handle!r}")
+        if dtype not in LABEL_TYPES:
+            raise ValueError(f"dtype of labels must be one of {LABEL_TYPES}, got {dtype!r}")
         if not 0 <= part_index < num_parts:
             raise ValueError(f"part_index must lie in [0, num_parts), got {part_index} of {num_parts}")
         self.check_data_shape(data_shape)
@@ -110,7 +112,7 @@ class ImageIter(DataIter):
         self.shuffle = shuffle
         self.last_batch_handle = last_batch_handle
         self.dtype = dtype
-        self.provide_data = [DataDesc(data_name, (batch_size, *self.data_shape), dtype)]
+        self.provide_data = [DataDesc(data_name, (batch_size, *self.data_shape))]
         label_shape = (batch_size,) if label_width == 1 else (batch_size, label_width)
         self.provide_label = [DataDesc(label_name, label_shape)]
         self.auglist = CreateAugmenter(data_shape, **kwargs) if aug_list is None else list(aug_list)
@@ -212,7 +214,7 @@ class ImageIter(DataIter):
 
     def _finished(self, label: Any, image: NDArray) -> Sample | None:
         """A label and a decoded image as they stand in the batch; None leaves them out."""
-        values = np.asarray(label, np.float32).reshape(-1)
+        values = np.asarray(label).astype(self.dtype).astype(np.float32).reshape(-1)
         if values.size != self.label_width:
             raise MXNetError(f"{values.size} labels, expected label_width={self.label_width}")
         return values, self._in_batch(self.augmentation_transform(image))
@@ -221,7 +223,7 @@ class ImageIter(DataIter):
         image = self.postprocess_data(image)
         if image.shape != self.data_shape:
             raise MXNetError(f"shape {image.shape} after augmentation, expected {self.data_shape}")
-        return image.tensor.to(as_torch(self.dtype))
+        return image.tensor.float()
 
     def _from_the_beginning(self, count: int) -> list[Sample]:
         """Samples that fill the last batch up; the epoch remains at its end."""

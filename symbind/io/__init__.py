@@ -11,7 +11,7 @@ from .image_record import (
     ImageRecordUInt8Iter,
     ImageRecordUInt8Iter_v1,
 )
-from .iterator import DataBatch, DataDesc, DataIter, ResizeIter
+from .iterator import DataBatch, DataDesc, DataIter, MXDataIter, ResizeIter
 from .libsvm import LibSVMIter
 from .mnist import MNISTIter
 from .ndarray_iter import NDArrayIter
@@ -31,6 +31,7 @@ __all__ = [
     "ImageRecordUInt8Iter_v1",
     "LibSVMIter",
     "MNISTIter",
+    "MXDataIter",
     "NDArrayIter",
     "PrefetchingIter",
     "ResizeIter",

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..base import MXNetError
 from ..ndarray import array
+from .iterator import MXDataIter
 from .rows import RoundIter
 
 __all__ = ["CSVIter"]
@@ -18,7 +19,7 @@ __all__ = ["CSVIter"]
 DTYPES = ("float32", "int32", "int64")
 
 
-class CSVIter(RoundIter):
+class CSVIter(MXDataIter, RoundIter):
     """Iterates over the lines of a text file of comma-separated numbers. All parameters are given by keyword.
 
     Parameters

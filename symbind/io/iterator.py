@@ -12,7 +12,7 @@ from ..stateful import state_of
 if TYPE_CHECKING:
     from ..ndarray import NDArray
 
-__all__ = ["DataBatch", "DataDesc", "DataIter", "ResizeIter"]
+__all__ = ["DataBatch", "DataDesc", "DataIter", "MXDataIter", "ResizeIter"]
 
 
 class _NameAndShape(NamedTuple):
@@ -170,6 +170,27 @@ class DataIter:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Stand where ``state``, of an iterator over the same data, says."""
         raise NotImplementedError(f"{type(self).__name__} does not tell where it stands")
+
+
+class MXDataIter(DataIter):
+    """Base of the iterators over files, which have one array of data and one of labels.
+
+    :meth:`getdata` and :meth:`getlabel` give that array, where other iterators give a list. (In MXNet these iterators
+    are written in C++, and this class wraps them.)
+    """
+
+    def next(self) -> DataBatch:
+        if not self.iter_next():
+            raise StopIteration
+        return DataBatch([self.getdata()], [self.getlabel()], self.getpad(), self.getindex())
+
+    def getdata(self) -> Any:
+        data = super().getdata()
+        return None if data is None else data[0]
+
+    def getlabel(self) -> Any:
+        label = super().getlabel()
+        return None if label is None else label[0]
 
 
 class ResizeIter(DataIter):

@@ -10,12 +10,13 @@ import numpy as np
 
 from ..base import MXNetError
 from .csv import warn_of_ignored
+from .iterator import MXDataIter
 from .rows import RoundIter
 
 __all__ = ["LibSVMIter", "read_libsvm"]
 
 
-class LibSVMIter(RoundIter):
+class LibSVMIter(MXDataIter, RoundIter):
     """Iterates over the lines of a text file of indices and values. All parameters are given by keyword.
 
     The numbers are kept as sparsely as in the file; batches are dense arrays.

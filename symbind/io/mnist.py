@@ -15,6 +15,7 @@ import numpy as np
 from ..base import MXNetError
 from ..ndarray import array
 from .csv import warn_of_ignored
+from .iterator import MXDataIter
 from .rows import RowIter
 
 __all__ = ["MNISTIter", "read_idx"]
@@ -25,7 +26,7 @@ UNSIGNED_BYTES = 0x08
 CHUNK = 1 << 20
 
 
-class MNISTIter(RowIter):
+class MNISTIter(MXDataIter, RowIter):
     """Iterates over grey images with labels. All parameters are given by keyword.
 
     Parameters

@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from ..base import MXNetError
-from .iterator import DataBatch, DataIter
+from .iterator import DataBatch, MXDataIter
 from .record_source import RecordSource
 
 __all__ = ["RecordBatches", "Sample"]
@@ -40,7 +41,7 @@ class _Promise(NamedTuple):
     parts: list[Future[None]]
 
 
-class RecordBatches(DataIter):
+class RecordBatches(MXDataIter):
     """Base of iterators over the records of a file.
 
     A subclass defines :meth:`new_batch` and :meth:`fill`, and calls :meth:`reset` when it is ready.
@@ -76,11 +77,15 @@ class RecordBatches(DataIter):
         self._prefetch = prefetch_buffer
         self._part_size = -(-batch_size // preprocess_threads)
         self._pass = source.new_pass()
+        self._begun = 0  # records of that pass that came before this epoch
+        self._read = 0  # records of that pass that have been read
+        self._handed_out = 0  # batches of this epoch that the consumer has
         self._epoch = -1
         self._taken = 0  # samples of this epoch that were given to the threads
         self._all_taken = False
         self._fresh = True  # nothing has been taken since the beginning of the data
         self._promised: deque[_Promise] = deque()
+        self._batch: DataBatch | None = None
         self._threads = _start_threads(preprocess_threads)
 
     def new_batch(self, samples: Sequence[Sample], pad: int) -> DataBatch:
@@ -96,27 +101,73 @@ class RecordBatches(DataIter):
     def reset(self) -> None:
         """Begin a new epoch; see ``round_batch`` for where. What was made ready of the old one is dropped."""
         goes_on = self._round_batch and self._all_taken and not self._promised
+        self._drop()
+        if not (goes_on or self._fresh):
+            # However far it was read ahead, the next pass has the next number.
+            self._source.passes = self._number
+            self._new_pass()
+        self._fresh = False
+        self._begin_epoch(self._epoch + 1)
+        self._read_ahead()
+
+    def _new_pass(self) -> None:
+        self._pass = self._source.new_pass()
+        self._read = 0
+
+    def _begin_epoch(self, number: int) -> None:
+        self._epoch = number
+        self._begun = self._read
+        self._number = self._source.passes
+        self._taken = self._handed_out = 0
+        self._all_taken = False
+
+    def _drop(self) -> None:
         for promise in self._promised:
             for part in promise.parts:
                 part.cancel()
         self._promised.clear()
-        if not (goes_on or self._fresh):
-            self._pass = self._source.new_pass()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the epoch began in which pass over the records, and how many of its batches have been taken."""
+        return {"epoch": self._epoch, "pass": self._number, "begun": self._begun, "taken": self._handed_out}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._drop()
         self._fresh = False
-        self._epoch += 1
-        self._taken = 0
-        self._all_taken = False
+        self._source.passes = state["pass"] - 1
+        self._new_pass()
+        for self._read in range(1, state["begun"] + 1):
+            next(self._pass)
+        self._begin_epoch(state["epoch"])
+        # Read, but not decoded.
+        for _ in range(state["taken"]):
+            self._take()
+        self._handed_out = state["taken"]
         self._read_ahead()
 
-    def next(self) -> DataBatch:
+    def iter_next(self) -> bool:
         if not self._promised:
-            raise StopIteration
+            self._batch = None
+            return False
         # A batch that failed stays where it is, so that asking again fails again.
         for part in self._promised[0].parts:
             part.result()
-        batch = self._promised.popleft().batch
+        self._batch = self._promised.popleft().batch
+        self._handed_out += 1
         self._read_ahead()
-        return batch
+        return True
+
+    def getdata(self) -> Any:
+        return self._batch.data[0] if self._batch and self._batch.data else None
+
+    def getlabel(self) -> Any:
+        return self._batch.label[0] if self._batch and self._batch.label else None
+
+    def getpad(self) -> int | None:
+        return self._batch.pad if self._batch else None
+
+    def getindex(self) -> np.ndarray | None:
+        return self._batch.index if self._batch else None
 
     def _read_ahead(self) -> None:
         """Keep the threads supplied."""
@@ -145,12 +196,13 @@ class RecordBatches(DataIter):
         while len(samples) < self.batch_size:
             found = next(self._pass, None)
             if found is not None:
+                self._read += 1
                 samples.append(Sample(*found, f"{self._seed} {self._epoch} {self._taken}"))
                 self._taken += 1
                 pad += self._all_taken
                 continue
             self._all_taken = True
-            self._pass = self._source.new_pass()
+            self._new_pass()
             if not samples:
                 break
         return samples, pad

@@ -31,6 +31,8 @@ class RecordSource:
         Keep the records of so many megabytes together, and visit these chunks in random order: on a disk that turns,
         reading is then mostly sequential. 0 does without, and so does a file with an index.
 
+    ``passes`` counts them; the order of each follows from its number.
+
     Raises MXNetError if a file cannot be read or there are no records.
     """
 
@@ -52,7 +54,7 @@ class RecordSource:
         self._seed = seed
         self._chunk_seed = chunk_seed
         self._chunk_size = 0 if index_path else chunk_megabytes * MEGABYTE
-        self._passes = 0
+        self.passes = 0
         self._offsets: list[int] | None = None
         self._first = 0
         try:
@@ -72,8 +74,8 @@ class RecordSource:
 
     def new_pass(self) -> Iterator[tuple[int, bytes]]:
         """Number and content of each record; each time a new order if it is random."""
-        self._passes += 1
-        return self._in_file_order() if self._offsets is None else self._by_offset(self._offsets, self._passes)
+        self.passes += 1
+        return self._in_file_order() if self._offsets is None else self._by_offset(self._offsets, self.passes)
 
     def _in_file_order(self) -> Iterator[tuple[int, bytes]]:
         with open(self.path, "rb") as file:

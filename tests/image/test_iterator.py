@@ -97,10 +97,14 @@ def test_parts_and_shuffling(folder: Path) -> None:
     assert len(orders) > 10
 
 
-def test_types(folder: Path) -> None:
-    iterator = rec(folder, dtype="float16", mean=True)
-    assert iterator.provide_data[0].dtype == "float16"
-    assert iterator.next().data[0].dtype == np.float16
+def test_types_are_those_of_labels(folder: Path) -> None:
+    for dtype, label in (("int32", 1), ("float64", 1.5)):
+        iterator = ImageIter(1, (3, 8, 10), imglist=[[1.5, "0.png"]], path_root=str(folder), dtype=dtype, mean=True)
+        batch = iterator.next()
+        assert batch.data[0].dtype == batch.label[0].dtype == np.float32
+        assert batch.label[0].asnumpy().tolist() == [label]
+    with pytest.raises(ValueError, match="dtype of labels must be one of .* got 'float16'"):
+        rec(folder, dtype="float16")
 
 
 @pytest.mark.parametrize(

@@ -248,3 +248,32 @@ def test_chunks_are_visited_at_random_but_in_one_piece(path: Path, monkeypatch: 
         assert sum(after != before + 1 for before, after in pairwise(order)) <= 4
     within = flat(labels(images(path, shuffle_chunk_size=2, shuffle=True)))[:COUNT]
     assert sorted(within) == list(range(COUNT)) and tuple(within) not in orders
+
+
+def test_getters_give_arrays(path: Path) -> None:
+    iterator = images(path)
+    assert isinstance(iterator, mx.io.MXDataIter)
+    assert iterator.iter_next()
+    assert iterator.getdata().shape == (4, 3, 12, 14)
+    assert iterator.getlabel().asnumpy().tolist() == [0, 1, 2, 3] == iterator.getindex().tolist()
+    assert len(list(iterator)) == 2 and not iterator.iter_next()
+
+
+@pytest.mark.parametrize("round_batch", [False, True])
+@pytest.mark.parametrize("taken", [(1,), (3, 2), (3, 3), (3, 1, 3, 1)])
+def test_going_on_where_another_iterator_stood(path: Path, round_batch: bool, taken: tuple[int, ...]) -> None:
+    settings = {"shuffle": True, "rand_mirror": True, "seed": 3, "round_batch": round_batch}
+    walked, other = images(path, **settings), images(path, **settings)
+    for i, count in enumerate(taken):
+        if i:
+            walked.reset()
+        for _ in range(count):
+            walked.next()
+    other.next()
+    other.load_state_dict(walked.state_dict())
+    for _ in range(3):
+        for expected, got in zip(walked, other, strict=True):
+            assert (got.pad, got.index.tolist()) == (expected.pad, expected.index.tolist())
+            np.testing.assert_array_equal(got.data[0].asnumpy(), expected.data[0].asnumpy())
+        walked.reset()
+        other.reset()

@@ -116,3 +116,14 @@ def test_arguments(files):
         MNISTIter(**files, dtype="uint8")
     with pytest.warns(UserWarning, match="MNISTIter makes no use of input_shape"):
         MNISTIter(**files, batch_size=2, input_shape=(6,))
+
+
+def test_getters_give_arrays(tmp_path):
+    (tmp_path / "i").write_bytes(b"\0\0\x08\x03" + np.array([4, 1, 2], ">u4").tobytes() + bytes(8))
+    (tmp_path / "l").write_bytes(b"\0\0\x08\x01" + np.array([4], ">u4").tobytes() + bytes(range(4)))
+    iterator = mx.io.MNISTIter(image=tmp_path / "i", label=tmp_path / "l", batch_size=2, shuffle=False)
+    assert isinstance(iterator, mx.io.MXDataIter)
+    assert iterator.iter_next()
+    assert iterator.getdata().shape == (2, 1, 1, 2)
+    assert iterator.getlabel().asnumpy().tolist() == [0, 1]
+    assert [batch.label[0].asnumpy().tolist() for batch in iterator] == [[2, 3]]
