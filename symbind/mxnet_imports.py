@@ -28,6 +28,7 @@ _PLACES = {
     "kv": "kvstore",
     "kvstore.base": "kvstore",
     "kvstore.kvstore": "kvstore",
+    "misc": "lr_scheduler",
     "mod": "module",
     "mon": "monitor",
     "name": "graph.naming",
@@ -76,13 +77,13 @@ class _Finder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         root, _, name = fullname.partition(".")
-        # "from mxnet import gluon" asks for the module by the name of the package that mxnet is.
+        # "from mxnet import gluon" asks for the module by the name of the package that mxnet is, as does "misc".
         if root not in ("mxnet", _PACKAGE):
             return None
         reason = absence(name)
         if reason is not None:
             raise ImportError(reason, name=fullname)
-        if root == _PACKAGE:
+        if root == _PACKAGE and name not in _PLACES:
             return None
         own = _find(name)
         if own is None:

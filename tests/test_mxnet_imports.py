@@ -111,6 +111,12 @@ def test_what_is_not_here_says_so(statement: str, installed: None) -> None:
         exec(statement)
 
 
+def test_modules_that_are_elsewhere_are_attributes_too(installed: None) -> None:
+    from mxnet import misc  # type: ignore[import-not-found]
+
+    assert misc.FactorScheduler is mx.lr_scheduler.FactorScheduler
+
+
 def test_what_never_was(installed: None) -> None:
     with pytest.raises(ModuleNotFoundError, match=r"There is no mxnet\.glue here"):
         exec("import mxnet.glue")

@@ -50,19 +50,35 @@ class DataParallelExecutorGroup:
         self._workload = list(workload)
         self._output_axes = [DataDesc.get_batch_axis(output.attr("__layout__")) for output in symbol]
         self.slices = self._share_out(inputs)
-        self.executors: list[Executor] = [
+        self.execs: list[Executor] = [
             symbol.simple_bind(
                 context,
                 grad_req=grad_req,
                 type_dict=type_dict,
                 group2ctx=groups,
-                shared_exec=None if shared is None else shared.executors[i],
+                shared_exec=None if shared is None else shared.execs[i],
                 shared_arg_names=None if shared is None else param_names,
                 **self._shapes(inputs, part),
             )
             for i, (context, groups, part) in enumerate(zip(contexts, group2ctxs, self.slices))
         ]
-        self._arguments = [executor.arg_dict for executor in self.executors]
+        self._arguments = [executor.arg_dict for executor in self.execs]
+        self.param_names = list(param_names)
+
+    @property
+    def param_arrays(self) -> list[list[NDArray]]:
+        """For each parameter its arrays, one per context."""
+        return [[executor.arg_dict[name] for executor in self.execs] for name in self.param_names]
+
+    @property
+    def grad_arrays(self) -> list[list[NDArray | None]]:
+        """For each parameter its gradients, one per context."""
+        return [[executor.grad_dict[name] for executor in self.execs] for name in self.param_names]
+
+    @property
+    def aux_arrays(self) -> list[list[NDArray]]:
+        """For each auxiliary state its arrays, one per context."""
+        return [list(arrays) for arrays in zip(*(executor.aux_arrays for executor in self.execs))]
 
     # ---- sharing out samples ------------------------------------------------------------------------------------
 
@@ -84,7 +100,7 @@ class DataParallelExecutorGroup:
 
     def _part(self, array: Any, axis: int, index: int) -> Any:
         """What of ``array`` belongs to the context; all of it if there is no axis of samples."""
-        if len(self.executors) == 1 or axis < 0:
+        if len(self.execs) == 1 or axis < 0:
             return array
         here = (slice(None),) * axis + (self.slices[index],)
         if not isinstance(array, NDArray):
@@ -94,12 +110,12 @@ class DataParallelExecutorGroup:
     def reshape(self, inputs: Sequence[DataDesc]) -> None:
         """Share out batches of other shapes; parameters stay the same arrays."""
         slices = self._share_out(inputs)
-        self.executors = [
+        self.execs = [
             executor.reshape(partial_shaping=True, allow_up_sizing=True, **self._shapes(inputs, part))
-            for executor, part in zip(self.executors, slices)
+            for executor, part in zip(self.execs, slices)
         ]
         self.slices = slices
-        self._arguments = [executor.arg_dict for executor in self.executors]
+        self._arguments = [executor.arg_dict for executor in self.execs]
 
     # ---- running ------------------------------------------------------------------------------------------------
 
@@ -118,32 +134,32 @@ class DataParallelExecutorGroup:
 
     def forward(self, is_train: bool) -> None:
         """Compute the outputs of what was loaded."""
-        for executor in self.executors:
+        for executor in self.execs:
             executor.forward(is_train)
 
     def backward(self, out_grads: Any = None) -> None:
         """Compute the gradients of the last forward; ``out_grads`` are those of the outputs for the whole batch."""
-        if out_grads is None or len(self.executors) == 1:
-            for executor in self.executors:
+        if out_grads is None or len(self.execs) == 1:
+            for executor in self.execs:
                 executor.backward(out_grads)
             return
         grads = [out_grads] if isinstance(out_grads, NDArray) else out_grads
-        for i, executor in enumerate(self.executors):
+        for i, executor in enumerate(self.execs):
             executor.backward([self._part(grad, axis, i) for grad, axis in zip(grads, self._output_axes, strict=True)])
 
     def outputs(self, merged: bool) -> list[Any]:
         """Each output for the whole batch, or as a list with one array per context."""
-        return _collected([executor.outputs for executor in self.executors], self._output_axes, merged)
+        return _collected([executor.outputs for executor in self.execs], self._output_axes, merged)
 
     def gradients(self, inputs: Sequence[DataDesc], merged: bool) -> list[Any]:
         """The gradient of each of ``inputs``, as :meth:`outputs`."""
-        grads = [executor.grad_dict for executor in self.executors]
+        grads = [executor.grad_dict for executor in self.execs]
         axes = [DataDesc.get_batch_axis(desc.layout) for desc in inputs]
         return _collected([[grad[desc.name] for desc in inputs] for grad in grads], axes, merged)
 
     def update_metric(self, metric: Any, inputs: Sequence[DataDesc], labels: Sequence[Any], sliced: bool) -> None:
         """Add the outputs of each context and its part of the labels; ``sliced`` labels come context by context."""
-        for i, executor in enumerate(self.executors):
+        for i, executor in enumerate(self.execs):
             own = {}
             for desc, label in zip(inputs, labels[i] if sliced else labels):
                 own[desc.name] = label if sliced else self._part(label, DataDesc.get_batch_axis(desc.layout), i)
@@ -153,20 +169,20 @@ class DataParallelExecutorGroup:
 
     def trained(self, names: Iterable[str]) -> tuple[list[str], list[list[NDArray]], list[list[NDArray]]]:
         """Names, arrays and gradients of the arguments among ``names`` that have gradients; arrays by context."""
-        gradients = [executor.grad_dict for executor in self.executors]
+        gradients = [executor.grad_dict for executor in self.execs]
         kept = [name for name in names if gradients[0][name] is not None]
         arrays = [[arguments[name] for arguments in self._arguments] for name in kept]
         return kept, arrays, [[gradient[name] for gradient in gradients] for name in kept]  # type: ignore[misc]
 
     def spread(self, param_names: Iterable[str]) -> None:
         """Give all executors the parameters and auxiliary states of the first."""
-        first, *others = self.executors
+        first, *others = self.execs
         for other in others:
             other.copy_params_from({name: first.arg_dict[name] for name in param_names}, first.aux_dict)
 
     def params(self, param_names: Iterable[str]) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
         """Copies of parameters and auxiliary states on the CPU: the mean over all contexts."""
-        states = [executor.aux_dict for executor in self.executors]
+        states = [executor.aux_dict for executor in self.execs]
         return (
             {name: _mean([arguments[name] for arguments in self._arguments]) for name in param_names},
             {name: _mean([auxiliary[name] for auxiliary in states]) for name in states[0]},
@@ -176,7 +192,7 @@ class DataParallelExecutorGroup:
         """What one step leaves for the next, context by context: the arguments among ``names``, auxiliary states, and
         gradients that add up."""
         kept, arrays = set(names), {}
-        for i, executor in enumerate(self.executors):
+        for i, executor in enumerate(self.execs):
             requests = executor._grad_req
             arrays.update({f"{i}:arg:{name}": a for name, a in executor.arg_dict.items() if name in kept})
             arrays.update({f"{i}:aux:{name}": a for name, a in executor.aux_dict.items()})

@@ -60,7 +60,7 @@ class Module(BaseModule):
         workload = list(work_load_list or [1] * len(contexts))
         if len(workload) != len(contexts):
             raise AssertionError(f"work_load_list has {len(workload)} entries for {len(contexts)} contexts")
-        self._contexts, self._workload = contexts, workload
+        self._context, self._workload = contexts, workload
         self._group2ctxs = groups_of_contexts(group2ctxs, len(contexts))
         if compression_params:
             raise MXNetError("Gradients are not compressed: all contexts of a module are in one process")
@@ -78,7 +78,7 @@ class Module(BaseModule):
         self._aux_names = symbol.list_auxiliary_states()
         self._data_shapes: list[DataDesc] = []
         self._label_shapes: list[DataDesc] | None = None
-        self._group: DataParallelExecutorGroup | None = None
+        self._exec_group: DataParallelExecutorGroup | None = None
         self._grad_req: dict[str, str] = {}
         self._optimizer: opt.Optimizer | None = None
         self._updater: Any = None
@@ -199,12 +199,12 @@ class Module(BaseModule):
 
     def _bound_group(self) -> DataParallelExecutorGroup:
         self._require(bound=True)
-        assert self._group is not None
-        return self._group
+        assert self._exec_group is not None
+        return self._exec_group
 
     def _bound(self) -> Executor:
         """The executor on the first context."""
-        return self._bound_group().executors[0]
+        return self._bound_group().execs[0]
 
     # ---- binding ------------------------------------------------------------------------------------------------
 
@@ -224,7 +224,7 @@ class Module(BaseModule):
         """
         params = self.get_params() if self.binded and self.params_initialized else self._loaded_params
         if force_rebind:
-            self.binded, self._group = False, None
+            self.binded, self._exec_group = False, None
         if self.binded:
             self.logger.warning("Already bound, ignoring bind()")
             return
@@ -236,9 +236,9 @@ class Module(BaseModule):
 
         shapes = [*described, *(labels or [])]
         declared = {name for name, attrs in self._symbol.attr_dict().items() if "__dtype__" in attrs}
-        self._group = DataParallelExecutorGroup(
+        self._exec_group = DataParallelExecutorGroup(
             self._symbol,
-            self._contexts,
+            self._context,
             self._workload,
             shapes,
             requests,
@@ -255,7 +255,7 @@ class Module(BaseModule):
             if shared_module.optimizer_initialized:
                 self.borrow_optimizer(shared_module)
         elif params is not None:
-            for executor in self._group.executors:
+            for executor in self._exec_group.execs:
                 executor.copy_params_from(*params, allow_extra_params=True)
             self._loaded_params = None
 
@@ -379,7 +379,7 @@ class Module(BaseModule):
         axis = DataDesc.get_batch_axis(first.layout)
         rescale_grad = 1.0 / first.shape[axis if axis >= 0 else 0]
         store, on_store = self._store(kvstore)
-        count = 1 if on_store else len(self._contexts)
+        count = 1 if on_store else len(self._context)
         names = {i * count + k: name for i, name in enumerate(self._param_names) for k in range(count)}
         if isinstance(optimizer, str):
             settings = {"rescale_grad": rescale_grad, **dict(optimizer_params)}
@@ -408,7 +408,7 @@ class Module(BaseModule):
 
     def _store(self, kvstore: Any) -> tuple[Any, bool]:
         """The store to use, if any, and whether parameters are updated in it."""
-        if kvstore is None or (isinstance(kvstore, str) and len(self._contexts) == 1):
+        if kvstore is None or (isinstance(kvstore, str) and len(self._context) == 1):
             return None, False
         if not isinstance(kvstore, str):
             return kvstore, kvstore.is_capable(kv.KVStoreBase.OPTIMIZER)
@@ -468,7 +468,7 @@ class Module(BaseModule):
             self._kvstore.push(names, grads)
             self._kvstore.pull(names, weights if self._update_on_kvstore else grads)
         if not self._update_on_kvstore:
-            count = len(self._contexts)
+            count = len(self._context)
             for k in range(count):
                 indices = [index * count + k for index in self._trained_indices]
                 self._updater(indices, [grad[k] for grad in grads], [weight[k] for weight in weights])
@@ -491,8 +491,8 @@ class Module(BaseModule):
     def get_states(self, merge_multi_context: bool = True) -> list[Any]:
         """The state arrays, on several contexts, or without ``merge_multi_context``, a list by context for each."""
         self._require(bound=True, initialized=True)
-        by_name = [[e.arg_dict[name] for e in self._bound_group().executors] for name in self._state_names]
-        return by_name if len(self._contexts) > 1 or not merge_multi_context else [arrays[0] for arrays in by_name]
+        by_name = [[e.arg_dict[name] for e in self._bound_group().execs] for name in self._state_names]
+        return by_name if len(self._context) > 1 or not merge_multi_context else [arrays[0] for arrays in by_name]
 
     def set_states(self, states: Any = None, value: Any = None) -> None:
         """Set the states from what :meth:`get_states` gives, or all to one number."""
@@ -510,5 +510,5 @@ class Module(BaseModule):
 
     def install_monitor(self, mon: Any) -> None:
         """Have ``mon`` watch the executors."""
-        for executor in self._bound_group().executors:
+        for executor in self._bound_group().execs:
             mon.install(executor)

@@ -236,7 +236,7 @@ def test_groups_of_each_context(groups: Any, expected: list[tuple[int, int]]) ->
     module.bind([("data", (4, 5))], [("softmax_label", (4,))])
     names = "fc1_weight", "fc2_weight"
     found = [
-        tuple(executor.arg_dict[name].context.device_id for name in names) for executor in module._group.executors
+        tuple(executor.arg_dict[name].context.device_id for name in names) for executor in module._exec_group.execs
     ]
     assert found == expected
 
@@ -245,3 +245,15 @@ def test_groups_that_do_not_fit_the_contexts() -> None:
     for groups in ({"stage1": [mx.cpu(1), mx.cpu(2)]}, [{"stage1": mx.cpu(1)}] * 2):
         with pytest.raises(ValueError, match="group2ctxs has 2 .*expected"):
             mx.mod.Module(in_two_stages(), context=[mx.cpu(i) for i in range(3)], group2ctxs=groups)
+
+
+def test_arrays_of_parameters_by_context():
+    """Programs that add up gradients themselves, as for generative adversarial networks, find them so."""
+    module = bound(TWO)
+    group = module._exec_group
+    assert group.param_names == module._param_names and len(group.execs) == len(module._context) == 2
+    for arrays, by_name in ((group.param_arrays, "arg_dict"), (group.grad_arrays, "grad_dict")):
+        for name, pair in zip(group.param_names, arrays):
+            assert all(array is getattr(executor, by_name)[name] for array, executor in zip(pair, group.execs))
+    for i, pair in enumerate(group.aux_arrays):
+        assert all(array is executor.aux_arrays[i] for array, executor in zip(pair, group.execs))
