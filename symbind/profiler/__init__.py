@@ -37,8 +37,9 @@ def set_config(**kwargs: Any) -> None:
     profile_memory : bytes that executors hold. Default yes.
     profile_api : forward and backward passes as a whole. Default yes.
     aggregate_stats : add up what :func:`dumps` prints. Default no.
-    continuous_dump, dump_period : write the file every so many seconds, when recording stops, and at the end of the
-        process (default), or only by :func:`dump`.
+    continuous_dump : write the file when recording stops and at the end of the process (default), not only by
+        :func:`dump`.
+    dump_period : accepted; what is recorded is never disturbed by writing in between.
     profile_process : ``'worker'`` or ``'server'``; there are no servers.
 
     Raises MXNetError for any other keyword, and while the profiler runs.

@@ -21,7 +21,10 @@ __all__ = ["Recorder", "Settings", "Sum", "recorder"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is recorded, and where to; the keywords of :func:`symbind.profiler.set_config`."""
+    """What is recorded, and where to; the keywords of :func:`symbind.profiler.set_config`.
+
+    Nothing is written while the profiler runs: that would be what the profile shows. So ``dump_period`` is only kept.
+    """
 
     profile_all: bool = False
     profile_symbolic: bool = True
@@ -89,7 +92,6 @@ class Recorder:
         self._lock = threading.Lock()
         self._events: list[dict[str, Any]] = []
         self._unwritten = False
-        self._last_dump = 0.0
         # By category and name; milliseconds, or bytes in memory.
         self.times: dict[str, dict[str, Sum]] = {}
         self.sizes: dict[str, Sum] = {}
@@ -156,16 +158,13 @@ class Recorder:
                 self.sizes.setdefault(name, Sum()).add(size)
 
     def _add(self, event: dict[str, Any], value: float | None = None, size: int = 0) -> None:
-        event["tid"] = threading.get_ident()
+        event["tid"] = threading.get_native_id()
         with self._lock:
             self._events.append(event)
             self._unwritten = True
             if value is not None and self.settings.aggregate_stats:
                 category = self.times.setdefault(event["cat"], {})
                 category.setdefault(event["name"], Sum()).add(value, size)
-        period = self.settings.dump_period
-        if self.settings.continuous_dump and time.monotonic() > self._last_dump + period:
-            self.dump()
 
     # ---- results --------------------------------------------------------------------------------------------------
 
@@ -179,7 +178,6 @@ class Recorder:
         trace = {"traceEvents": [name, *({"pid": process, **event} for event in events)], "displayTimeUnit": "ms"}
         with atomic_write(self.settings.filename, "w") as file:
             json.dump(trace, file)
-        self._last_dump = time.monotonic()
 
     def dump_rest(self) -> None:
         """Write what has not been written, at the end of the process."""
