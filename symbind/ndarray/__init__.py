@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 
 from .. import ops as _ops  # registers the operators
-from . import control_flow, random
+from . import composed, control_flow, random
 from .creation import (
     arange,
     array,
@@ -58,7 +58,8 @@ from .save_load import load, load_frombuffer, save
 for _name in ("_internal", "contrib", "image", "linalg", "op", "sparse"):
     _module = ModuleType(f"{__name__}.{_name}", f"Operators of mx.nd.{_name}.")
     sys.modules[_module.__name__] = globals()[_name] = _module
-for _name in control_flow.__all__:
-    setattr(globals()["contrib"], _name, getattr(control_flow, _name))
+for _functions in (composed, control_flow):
+    for _name in _functions.__all__:
+        setattr(globals()["contrib"], _name, getattr(_functions, _name))
 _install(sys.modules[__name__])
 NDArray.split_v2 = split_v2  # type: ignore[attr-defined]

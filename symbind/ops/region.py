@@ -121,7 +121,7 @@ class ROIPooling(_Regions):
     Corners are multiplied by ``spatial_scale`` and rounded; both corner pixels belong to the region, which is one
     pixel large at least. Its height :math:`h` is divided into :math:`H` bins, the :math:`i`-th from
     :math:`\lfloor i h / H \rfloor` up to :math:`\lceil (i + 1) h / H \rceil`; likewise the width. A bin outside the
-    map gives 0.
+    map gives 0, and a region of an image that there is not gives zeros.
 
     Shapes: ``data`` :math:`(N, C, h, w)`, ``rois`` :math:`(R, 5)`, output :math:`(R, C, H, W)`.
 
@@ -166,18 +166,20 @@ class ROIPooling(_Regions):
 
     def bins(self, p: Params, rois: torch.Tensor, shape: torch.Size) -> Bags:
         """The pixels of each bin of each region."""
-        _, _, height, width = shape
+        count, _, height, width = shape
         corner = _rounded(rois[:, 1:] * p.spatial_scale)
+        image, exists = _images(rois, count)
 
         def along(axis: int, count: int, size: int) -> Points:
             first = corner[:, axis]
             part = ((corner[:, axis + 2] - first + 1).clamp_min_(1) / count).unsqueeze(1)
             bin_ = torch.arange(count, device=rois.device, dtype=rois.dtype)
             first = first.unsqueeze(1)
-            return between((bin_ * part).floor_() + first, ((bin_ + 1) * part).ceil_() + first, size)
+            last = ((bin_ + 1) * part).ceil_() + first
+            return between((bin_ * part).floor_() + first, last.where(exists.unsqueeze(1), 0), size)
 
-        image = (rois[:, 0].long() * height * width)[:, None, None].expand(-1, *self.sizes(p))
-        return along(1, p.pooled_size[0], height).times(along(0, p.pooled_size[1], width), image, width)
+        origin = (image * height * width)[:, None, None].expand(-1, *self.sizes(p))
+        return along(1, p.pooled_size[0], height).times(along(0, p.pooled_size[1], width), origin, width)
 
     def kernel(self, p, inputs, outputs, env):
         data, rois = inputs
@@ -228,6 +230,12 @@ class ROIPoolingGradient(Operator):
         return run
 
 
+def _images(rois: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which of ``count`` images each region is of, and whether there is such an image."""
+    image = rois[:, 0].long()
+    return image.clamp(0, count - 1), (image >= 0) & (image < count)
+
+
 def _two(operator: _Regions, p: Params) -> None:
     if len(p.pooled_size) != 2:
         raise MXNetError(f"pooled_size={p.pooled_size} of {operator.name} must be a height and a width")
@@ -256,10 +264,11 @@ class _ROIAlign(_Linear):
         return p.pooled_size[0] * p.pooled_size[1] if p.position_sensitive else 1
 
     def bags(self, p, data, rois):
-        _, _, height, width = data.shape
+        count, _, height, width = data.shape
         corner = rois[:, 1:] * p.spatial_scale - (0.5 if p.aligned else 0)
+        image, exists = _images(rois, count)
         # Regions of no image have no points.
-        weight = (rois[:, 0] >= 0).to(rois.dtype)
+        weight = exists.to(rois.dtype)
 
         def along(axis: int, count: int, size: int) -> Points:
             extent = corner[:, axis + 2] - corner[:, axis]
@@ -273,10 +282,9 @@ class _ROIAlign(_Linear):
             share = (weight.view(-1, 1, 1) / points).where(point < points, 0)
             return bilinear(position, share.expand_as(position), size)
 
-        image = rois[:, 0].long().clamp_min_(0) * self.groups(p)
         group = torch.arange(self.groups(p), device=rois.device)
         group = group.view(p.pooled_size) if p.position_sensitive else group.expand(p.pooled_size)
-        first = (image[:, None, None] + group) * (height * width)
+        first = ((image * self.groups(p))[:, None, None] + group) * (height * width)
         return along(1, p.pooled_size[0], height).times(along(0, p.pooled_size[1], width), first, width)
 
 
@@ -290,7 +298,7 @@ class ROIAlign(_ROIAlign):
     place :math:`(i, j)` of channel :math:`c` looks at channel :math:`(c H + i) W + j` of the data.
 
     Shapes: ``data`` :math:`(N, C, h, w)`, ``rois`` :math:`(R, 5)`, output :math:`(R, C, H, W)`, or
-    :math:`(R, C / (H W), H, W)` if position sensitive. A region of an image below 0 gives zeros.
+    :math:`(R, C / (H W), H, W)` if position sensitive. A region of an image that there is not gives zeros.
 
     He et al., "Mask R-CNN", 2017.
     """
@@ -348,7 +356,8 @@ class _PSROIPooling(_Linear):
         return p.output_dim
 
     def bags(self, p, data, rois):
-        _, _, height, width = data.shape
+        count, _, height, width = data.shape
+        image, exists = _images(rois, count)
         corner = _rounded(rois[:, 1:])
         corner = torch.cat((corner[:, :2], corner[:, 2:] + 1), 1) * p.spatial_scale
         bin_ = torch.arange(p.pooled_size, device=rois.device, dtype=rois.dtype)
@@ -356,11 +365,12 @@ class _PSROIPooling(_Linear):
         def along(axis: int, size: int) -> Points:
             first = corner[:, axis].unsqueeze(1)
             part = (corner[:, axis + 2].unsqueeze(1) - first).clamp_min_(0.1) / p.pooled_size
-            return between((bin_ * part + first).floor_(), ((bin_ + 1) * part + first).ceil_(), size)
+            last = ((bin_ + 1) * part + first).ceil_()
+            return between((bin_ * part + first).floor_(), last.where(exists.unsqueeze(1), 0), size)
 
         part = torch.arange(p.pooled_size, device=rois.device) * p.group_size // p.pooled_size
         group = part.unsqueeze(1) * p.group_size + part
-        first = ((rois[:, 0].long() * self.groups(p))[:, None, None] + group) * (height * width)
+        first = ((image * self.groups(p))[:, None, None] + group) * (height * width)
         return along(1, height).times(along(0, width), first, width)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import ops as _ops  # registers the operators
 from ..graph.symbol import Group, Symbol, Variable, load, load_json, var
-from . import control_flow, random
+from . import composed, control_flow, random
 from .creation import (
     arange,
     eye,
@@ -34,8 +34,9 @@ from .methods import install as _install_methods
 for _name in ("_internal", "contrib", "image", "linalg", "op", "sparse"):
     _module = ModuleType(f"{__name__}.{_name}", f"Operators of mx.sym.{_name}.")
     sys.modules[_module.__name__] = globals()[_name] = _module
-for _name in control_flow.__all__:
-    setattr(globals()["contrib"], _name, getattr(control_flow, _name))
+for _functions in (composed, control_flow):
+    for _name in _functions.__all__:
+        setattr(globals()["contrib"], _name, getattr(_functions, _name))
 _install_functions(sys.modules[__name__])
 _install_methods()
 

@@ -182,6 +182,47 @@ def loops_on_arrays(mx: Any) -> Any:
     return [outputs, last, stacked.slice_axis(axis=0, begin=0, end=3), *variables, picked]
 
 
+# ---- functions of several operators -------------------------------------------------------------
+
+
+@program()
+def kinds_of_numbers(mx: Any) -> Any:
+    data = mx.nd.array([[1, np.nan, np.inf], [-np.inf, 0, 2]])
+    halves, whole = data.astype("float16"), mx.nd.array([1, 2], dtype="int32")
+    return [
+        run(x)
+        for run in (mx.nd.contrib.isnan, mx.nd.contrib.isinf, mx.nd.contrib.isfinite)
+        for x in (data, halves, whole)
+    ]
+
+
+@program()
+def expected_candidates(mx: Any) -> Any:
+    sampled, of_true, of_sampled = mx.nd.contrib.rand_zipfian(mx.nd.array([[3, 0, 99]]), 4, 100)
+    symbols = mx.sym.contrib.rand_zipfian(mx.sym.var("true"), 4, 100)
+    executor = symbols[1].bind(mx.cpu(), {"true": mx.nd.array([[3, 0, 99]])})
+    texts = [np.frombuffer(symbol.tojson().encode(), np.uint8) for symbol in symbols]
+    return [of_true, executor.forward()[0], mx.nd.zeros(sampled.shape, dtype=sampled.dtype), of_sampled * 0, *texts]
+
+
+@program()
+def steps_of_adamw(mx: Any) -> Any:
+    def arrays(dtype: str) -> list[Any]:
+        numbers = ([1, 2.0], [0.1, -0.2], [0.01, 0], [0.1, 0.2])
+        return [mx.nd.array(each, dtype=dtype) for each in numbers]
+
+    weight, _, mean, var = arrays("float32")
+    for rescale in (0.5, mx.nd.array([0.25]), np.inf):
+        grad = arrays("float32")[1]  # MXNet scales it in place
+        mx.nd.contrib.adamw_update(weight, grad, mean, var, rescale, lr=0.1, eta=0.5, wd=0.01, out=weight)
+    two = list(zip(arrays("float32"), arrays("float32")))
+    rates = {"lrs": [0.1, 0.2], "wds": [0, 0.01]}
+    mx.nd.contrib.multi_adamw_update(*two, 0.5, etas=[1, 0.5], out=list(two[0]), **rates)
+    others = list(zip(arrays("float32"), arrays("float32")))
+    mx.nd.contrib.multi_lamb_update(*others, step_count=[1, 2], out=list(others[0]), **rates)
+    return [weight, mean, var, *two[0], *two[2], *others[0], *others[2]]
+
+
 # ---- operators of users -------------------------------------------------------------------------
 
 

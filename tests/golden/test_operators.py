@@ -71,6 +71,9 @@ SINGLE_CONSTANTS = {
     "LinearRegressionOutput",
     "LogisticRegressionOutput",
     "MAERegressionOutput",
+    "random_pdf_normal",
+    "random_pdf_gamma",
+    "random_pdf_dirichlet",
 }
 
 

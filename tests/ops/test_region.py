@@ -97,9 +97,20 @@ def test_places_with_channels_of_their_own():
         np.testing.assert_allclose(separate[:, 0, i, j], together[:, 2 * i + j, i, j])
 
 
-def test_a_region_of_no_image_is_zero():
-    nowhere = np.array([[-1, 0, 0, 4, 4.0]])
-    assert (call("_contrib_ROIAlign", DATA, nowhere, pooled_size=(2, 2), spatial_scale=1.0) == 0).all()
+@pytest.mark.parametrize("image", [-1, len(DATA), 1e6])
+@pytest.mark.parametrize(
+    ("operator", "options"),
+    [
+        ("ROIPooling", {"pooled_size": (2, 2)}),
+        ("_contrib_ROIAlign", {"pooled_size": (2, 2)}),
+        ("_contrib_PSROIPooling", {"pooled_size": 2, "output_dim": 1}),
+    ],
+)
+def test_a_region_of_no_image_is_zero(operator, options, image):
+    rois = np.array([[image, 0, 0, 4, 4], [1, 0, 0, 4, 4.0]])
+    nothing, something = call(operator, DATA, rois, **options, spatial_scale=1.0)
+    assert (nothing == 0).all()
+    assert (something != 0).all()
 
 
 @pytest.mark.parametrize(("pooled", "group"), [(2, 0), (3, 2), (1, 2)])
