@@ -78,6 +78,7 @@ class Session:
         # What an iterator that tells nothing of itself can be brought back by.
         self._resets = 0
         self._taken = 0
+        self._used = False  # before the last reset
         self._behind = False
         self._randomness = random_states() if self._snapshot else {}
 
@@ -93,6 +94,9 @@ class Session:
         """The data, begun anew as it was the last time, without the batches that were taken since."""
         self._behind = False
         now = random_states()
+        if self._used:
+            # Some take no notice of a reset while they are at their beginning.
+            next(iter(self._data), None)
         restore_random_states(self._randomness)
         if self._resets:
             self._data.reset()
@@ -107,6 +111,7 @@ class Session:
         """Begin the data anew."""
         if self._snapshot:
             self._randomness = random_states()
+        self._used = self._used or self._taken > 0
         self._resets += 1
         self._taken = 0
         self._data.reset()
@@ -139,6 +144,7 @@ class Session:
             "data": state_of(self._data),
             "resets": self._resets,
             "taken": self._taken,
+            "used": self._used,
             "randomness before": self._randomness,
             "parts": {name: state for name, part in self._parts.items() if (state := state_of(part)) is not None},
             "randomness": random_states(),
@@ -165,7 +171,7 @@ class Session:
             raise MXNetError(f"{path!r} is of another training: {error}. {_REMEDY}") from error
         for name, state in tree["parts"].items():
             self._parts[name].load_state_dict(state)
-        self._resets, self._taken = tree["resets"], tree["taken"]
+        self._resets, self._taken, self._used = tree["resets"], tree["taken"], tree["used"]
         self._randomness = tree["randomness before"]
         if tree["data"] is not None:
             self._data.load_state_dict(tree["data"])

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 import symbind as mx
 
@@ -93,6 +95,13 @@ def unknown_iterator(**settings: Any) -> Params:
     return trained(mx.mod.Module(network()), Draws(), "rmsprop", eval_data=shuffled(), **settings)
 
 
+def torch_loader(**settings: Any) -> Params:
+    """Shuffled by torch's own random numbers, from which it draws when it is asked for its first batch."""
+    torch.manual_seed(1)
+    data = TensorDataset(*(torch.from_numpy(array) for array in samples()))
+    return trained(mx.mod.Module(network()), DataLoader(data, BATCH, shuffle=True), "adam", **settings)
+
+
 def two_contexts(**settings: Any) -> Params:
     """The optimizer runs in a store, and each context has auxiliary states of its own."""
     module = mx.mod.Module(network(), context=[mx.cpu(0), mx.cpu(1)])
@@ -136,7 +145,7 @@ def feed_forward(**settings: Any) -> Params:
 TRAININGS: dict[str, Callable[..., Params]] = {
     training.__name__: training
     for training in (
-        momentum, nadam, prefetched, unknown_iterator, two_contexts, chain, buckets, feed_forward,
+        momentum, nadam, prefetched, unknown_iterator, torch_loader, two_contexts, chain, buckets, feed_forward,
     )
 }  # fmt: skip
 
