@@ -11,8 +11,8 @@ from typing import IO
 import numpy as np
 
 __all__ = [
-    "MXNetError", "NotImplementedForSymbol", "atomic_write", "integer_types", "mx_real_t", "numeric_types", "py_str",
-    "string_types",
+    "MXNetError", "NotImplementedForSymbol", "NotSupportedForSparseNDArray", "atomic_write", "integer_types",
+    "mx_real_t", "numeric_types", "py_str", "string_types",
 ]  # fmt: skip
 
 #: The type of numbers where nothing says otherwise, and what counts as a number or a text.
@@ -42,6 +42,15 @@ class NotImplementedForSymbol(MXNetError):
         if args:
             message += " with arguments ({})".format(", ".join(type(a).__name__ for a in args))
         super().__init__(message + " is not implemented for Symbol and only available in NDArray.")
+
+
+class NotSupportedForSparseNDArray(MXNetError):
+    """Raised by methods of dense arrays when they are called on a sparse one."""
+
+    def __init__(self, function: object, alias: str | None = None, *args: object) -> None:
+        name = alias or getattr(function, "__name__", str(function))
+        kinds = ", ".join(type(a).__name__ for a in args)
+        super().__init__(f"Function {name} with arguments ({kinds}) is not supported for SparseNDArray")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from . import optimizer as opt
 from .base import MXNetError, atomic_write
 from .ndarray import NDArray
+from .ndarray.sparse import RowSparseNDArray
 
 __all__ = ["KVStore", "KVStoreBase", "create"]
 
@@ -116,7 +117,7 @@ class KVStore(KVStoreBase):
     def assign(self, key: Any, value: Any) -> None:
         """Hold a copy of ``value`` in place of what is held; no updater is asked."""
         for name, arrays in _pairs(key, value):
-            self._find(name).tensor.copy_(arrays[0].tensor)
+            arrays[0].copyto(self._find(name))
 
     def push(self, key: Any, value: Any, priority: int = 0) -> None:
         """Sum the arrays of each value; the sum replaces what is held, or is given to the updater."""
@@ -131,7 +132,7 @@ class KVStore(KVStoreBase):
             held.append(stored)
         if self._updater is None:
             for total, stored in zip(sums, held):
-                stored.tensor.copy_(total.tensor)
+                stored.assign(total.tensor)
         elif isinstance(self._updater, opt.Updater):
             # One call for all is what optimizers are fast with.
             self._updater(names, sums, held)
@@ -140,15 +141,17 @@ class KVStore(KVStoreBase):
                 self._updater(*triple)
 
     def pull(self, key: Any, out: Any = None, priority: int = 0, ignore_sparse: bool = True) -> None:
-        """Copy what is held into each array of ``out``."""
+        """Copy what is held into each array of ``out``; with ``ignore_sparse``, not what is held sparsely."""
         if out is None:
             raise ValueError("pull needs out, the arrays to copy into")
         for name, arrays in _pairs(key, out):
             stored = self._find(name)
+            if ignore_sparse and stored.stype != "default":
+                continue
             for array in arrays:
                 if array.shape != stored.shape:
                     raise MXNetError(f"The value of {name} has shape {stored.shape}, but out has {array.shape}")
-                array.tensor.copy_(stored.tensor)
+                array.assign(stored.tensor)
 
     def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
         """Push ``value``, then pull into ``out``, or into ``value`` itself if there is none."""
@@ -161,8 +164,23 @@ class KVStore(KVStoreBase):
         self.pull(key, out, priority)
 
     def row_sparse_pull(self, key: Any, out: Any = None, priority: int = 0, row_ids: Any = None) -> None:
-        """Refused: all arrays are dense."""
-        raise MXNetError("row_sparse_pull is for row sparse arrays; all arrays are dense here, use pull")
+        """Copy some rows of what is held into row_sparse arrays: those that ``row_ids`` names.
+
+        ``row_ids`` is an array of row numbers, or a list of one for each array of ``out``. Of several keys there are
+        lists of these. ValueError if there are no numbers, or an array of ``out`` is not row_sparse.
+        """
+        if out is None or row_ids is None:
+            raise ValueError("row_sparse_pull needs out, the arrays to copy into, and row_ids, the rows to copy")
+        for (name, arrays), (_, numbers) in zip(_pairs(key, out), _pairs(key, row_ids), strict=True):
+            held = self._find(name)
+            if len(numbers) not in (1, len(arrays)):
+                raise ValueError(f"{len(arrays)} arrays of {name} need as many arrays of row numbers")
+            stored = held if isinstance(held, RowSparseNDArray) else held.tostype("row_sparse")
+            for array, wanted in zip(arrays, numbers * len(arrays)):
+                if not isinstance(array, RowSparseNDArray):
+                    raise ValueError(f"row_sparse_pull fills row_sparse arrays, but {name} is given {array.stype}")
+                rows = NDArray(wanted.tensor.long().unique())
+                stored.retain(rows).copyto(array)  # type: ignore[attr-defined]
 
     def _find(self, name: Key) -> NDArray:
         self._check_kind(name)
@@ -233,7 +251,7 @@ def _sum(arrays: list[NDArray], stored: NDArray) -> NDArray:
     if len(arrays) > 1:
         total = total.copy()
         for array in arrays[1:]:
-            total.tensor.add_(array.tensor.to(total.tensor.device))
+            total += array.as_in_context(total.context)
     return total
 
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..base import MXNetError
+from ..ndarray.sparse import CSRNDArray
 from .csv import warn_of_ignored
 from .iterator import MXDataIter
 from .rows import RoundIter
@@ -19,7 +21,7 @@ __all__ = ["LibSVMIter", "read_libsvm"]
 class LibSVMIter(MXDataIter, RoundIter):
     """Iterates over the lines of a text file of indices and values. All parameters are given by keyword.
 
-    The numbers are kept as sparsely as in the file; batches are dense arrays.
+    Batches are csr arrays; labels from a file of their own, too. An executor makes them dense.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ class LibSVMIter(MXDataIter, RoundIter):
         if not 0 <= part_index < num_parts:
             raise MXNetError(f"part_index must lie in [0, num_parts), got {part_index} of {num_parts}")
         heads, data = read_libsvm(data_libsvm, _width(data_shape, "data_shape"))
-        labels: SparseRows | np.ndarray = heads
+        labels: CSRNDArray | np.ndarray = heads
         if os.fspath(label_libsvm) != "NULL":
             _, labels = read_libsvm(label_libsvm, _width(label_shape, "label_shape"))
             if len(labels) < len(data):
@@ -78,32 +80,7 @@ class LibSVMIter(MXDataIter, RoundIter):
         super().__init__([(data_name, data[part])], [(label_name, labels[part])], batch_size, round_batch)
 
 
-class SparseRows:
-    """Rows of numbers of which only those that are not zero are kept, in the usual compressed form (CSR).
-
-    ``rows[slice]`` is of the same kind; ``rows[(numbers,)]`` is a dense array of these rows.
-    """
-
-    def __init__(self, values: np.ndarray, columns: np.ndarray, bounds: np.ndarray, width: int) -> None:
-        self.values, self.columns, self.bounds = values, columns, bounds
-        self.shape = (len(bounds) - 1, width)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, slice):
-            start, stop, _ = key.indices(len(self))
-            return SparseRows(self.values, self.columns, self.bounds[start : stop + 1], self.shape[1])
-        (numbers,) = key
-        dense = np.zeros((len(numbers), self.shape[1]), np.float32)
-        for row, number in enumerate(numbers):
-            part = slice(self.bounds[number], self.bounds[number + 1])
-            dense[row, self.columns[part]] = self.values[part]
-        return dense
-
-
-def read_libsvm(path: str | os.PathLike[str], width: int) -> tuple[np.ndarray, SparseRows]:
+def read_libsvm(path: str | os.PathLike[str], width: int) -> tuple[np.ndarray, CSRNDArray]:
     """The first numbers of all lines, and the rows of ``width`` numbers that follow them.
 
     A line reads ``label index:value index:value ...``; ``qid:...`` and what follows ``#`` is skipped, and so are empty
@@ -140,7 +117,10 @@ def read_libsvm(path: str | os.PathLike[str], width: int) -> tuple[np.ndarray, S
         raise MXNetError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}") from error
     if not heads:
         raise MXNetError(f"{os.fspath(path)!r} holds no samples")
-    rows = SparseRows(np.array(values, np.float32), np.array(columns, np.int64), np.array(bounds), width)
+    rows = CSRNDArray(
+        torch.tensor(values, dtype=torch.float32), torch.tensor(columns, dtype=torch.int64), torch.tensor(bounds),
+        (len(heads), width),
+    )  # fmt: skip
     return np.array(heads, np.float32), rows
 
 

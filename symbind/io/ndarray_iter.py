@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..ndarray import NDArray, array
+from ..ndarray.sparse import CSRNDArray, csr_matrix
 from .iterator import DataBatch
 from .rows import RowIter
 
@@ -25,8 +26,10 @@ class NDArrayIter(RowIter):
     Parameters
     ----------
     data : array, list of arrays, dict from names to arrays or list of such pairs
-        An array is an NDArray, anything that ``numpy.asarray`` makes an array of, or an ``h5py.Dataset``. NDArrays
-        keep their type and are not copied; h5py data is read batch by batch; all else is copied to float32 at once.
+        An array is an NDArray, anything that ``numpy.asarray`` makes an array of, a matrix of ``scipy.sparse``, or an
+        ``h5py.Dataset``. NDArrays keep their type and are not copied; h5py data is read batch by batch; all else is
+        copied to float32 at once. Batches of csr arrays are csr arrays; nothing is borrowed to fill the last one, so
+        ``last_batch_handle`` must be ``'discard'``.
         Several arrays in a list are named ``_0_data``, ``_1_data`` …; those of a dict are visited sorted by name,
         those of pairs as they come.
     label : the same, optional
@@ -49,6 +52,8 @@ class NDArrayIter(RowIter):
     ------
     TypeError
         If something cannot be made an array.
+    NotImplementedError
+        If data are sparse, and the last batch is not to be discarded.
     ValueError
         If there are no data, an array has fewer samples than the first one, or another argument makes no sense.
     """
@@ -73,6 +78,9 @@ class NDArrayIter(RowIter):
             raise ValueError(f"data must hold at least one array, got {data!r}")
         super().__init__(named_data, named_arrays(label, label_name), batch_size, layout)
         self._check_lengths()
+        sparse = any(isinstance(source, CSRNDArray) for _, source in self.data + self.label)
+        if sparse and last_batch_handle != "discard":
+            raise NotImplementedError("NDArrayIter only supports CSRNDArray with last_batch_handle set to 'discard'")
         self.shuffle = shuffle
         self.last_batch_handle = last_batch_handle
         self.idx = np.arange(self.num_data)
@@ -181,6 +189,8 @@ def is_stored(value: Any) -> bool:
 def _as_source(name: str, value: Any) -> Any:
     if isinstance(value, NDArray) or is_stored(value):
         return value
+    if hasattr(value, "tocsr"):  # a matrix of scipy.sparse
+        return csr_matrix(value)
     try:
         return array(np.array(value, np.float32))
     except (TypeError, ValueError) as error:

@@ -11,6 +11,7 @@ import torch
 
 from ..base import MXNetError
 from ..ndarray import NDArray, array
+from ..ndarray.sparse import CSRNDArray
 from .iterator import DataDesc, DataIter
 
 __all__ = ["RoundIter", "RowIter", "take_rows"]
@@ -151,6 +152,8 @@ class RoundIter(RowIter):
 def take_rows(source: Any, rows: np.ndarray, axis: int = 0) -> NDArray:
     """``source[rows]`` along ``axis`` as an NDArray: a view if those rows lie side by side in memory, else a copy."""
     if isinstance(source, NDArray):
+        if isinstance(source, CSRNDArray):
+            return source.take(torch.from_numpy(rows).to(source.indices.tensor.device))
         tensor = source.tensor
         if (np.diff(rows) == 1).all():
             return NDArray(tensor.narrow(axis, int(rows[0]), len(rows)).contiguous(), source.context)

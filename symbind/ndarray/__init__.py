@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 
 from .. import ops as _ops  # registers the operators
-from . import composed, control_flow, random
+from . import composed, control_flow, random, sparse
 from .creation import (
     arange,
     array,
@@ -55,7 +55,7 @@ from .pairs import (
 )
 from .save_load import load, load_frombuffer, save
 
-for _name in ("_internal", "contrib", "image", "linalg", "op", "sparse"):
+for _name in ("_internal", "contrib", "image", "linalg", "op"):
     _module = ModuleType(f"{__name__}.{_name}", f"Operators of mx.nd.{_name}.")
     sys.modules[_module.__name__] = globals()[_name] = _module
 for _functions in (composed, control_flow):

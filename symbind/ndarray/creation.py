@@ -11,6 +11,7 @@ import torch
 from ..base import MXNetError
 from ..context import Context, current_context
 from ..dtype import as_torch, name_of
+from . import sparse
 from .conversion import as_tensor
 from .functions import invoke
 from .memory import allocate
@@ -31,8 +32,11 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     """A new array with the values of ``source_array``: an NDArray, or whatever NumPy makes an array of.
 
     The type is ``dtype`` if given, that of an NDArray source, and float32 for everything else, NumPy arrays of other
-    types included. Raises TypeError if the source is no array of numbers.
+    types included. Of a sparse array, scipy's included, it is a sparse copy. Raises TypeError if the source is no array
+    of numbers.
     """
+    if getattr(source_array, "stype", "default") != "default" or hasattr(source_array, "tocsr"):
+        return sparse.array(source_array, ctx, dtype)
     context = ctx or current_context()
     if isinstance(source_array, NDArray):
         wanted = source_array.tensor.dtype if dtype is None else as_torch(dtype)
@@ -41,8 +45,12 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     return NDArray(as_tensor(source_array, wanted, context.device), context)
 
 
-def empty(shape: ShapeLike, ctx: Context | None = None, dtype: Any = None) -> NDArray:
+def empty(
+    shape: ShapeLike, ctx: Context | None = None, dtype: Any = None, stype: str | None = None
+) -> NDArray:
     """An array whose values are whatever was in memory. Unlike :func:`zeros` it may have no elements."""
+    if stype not in (None, "default"):
+        return sparse.empty(stype, shape, ctx, dtype)
     context = ctx or current_context()
     wanted = as_torch("float32" if dtype is None else dtype)
     return NDArray(allocate(_sizes(shape), wanted, context.device), context)
@@ -66,7 +74,7 @@ def zeros(
     MXNetError for a shape without dimensions or with a 0, which elsewhere means "unknown".
     """
     if stype not in (None, "default"):
-        raise MXNetError(f"Storage type {stype!r} is not supported: every array is dense ('default')")
+        return sparse.zeros(stype, _sizes(shape), ctx, dtype)
     return full(_known_sizes(shape), 0, ctx, dtype, out)
 
 

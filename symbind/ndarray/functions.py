@@ -23,6 +23,7 @@ from ..profiler.recorder import recorder
 from .memory import allocate, overlap, same_memory
 from .ndarray import NDArray
 from .recording import mode, record, refuse_update
+from .sparse_operators import run_sparse, takes_part
 
 __all__ = ["compute", "install", "invoke", "run"]
 
@@ -56,15 +57,19 @@ def run(
     # The parameters of the user's own operators mean whatever these are just now.
     params = operator.parse(attrs) if operator.open_ended else _parse(operator, tuple(attrs.items()))
     arrays = _in_order(operator, params, given)
-    inputs = [array.tensor for array in arrays]
     targets = _targets(operator, params, out)
+    if takes_part(operator, arrays) and not mode.recording:
+        result = run_sparse(operator, params, arrays, _compute_there)
+        if result is not None:
+            return result if targets[0] is None else result.copyto(targets[0])
+    inputs = [array.tensor for array in arrays]
     context = _context(operator, params, arrays, targets)
     device = context.device
     shapes, dtypes = _infer(operator, params, inputs, targets)
 
     outputs: list[torch.Tensor] = []
     for shape, dtype, target in zip(shapes, dtypes, targets):
-        if target is not None and _may_write(operator, params, target.tensor, inputs, len(outputs), device):
+        if target is not None and _may_write(operator, params, target, inputs, len(outputs), device):
             outputs.append(target.tensor)
         else:
             outputs.append(allocate(shape, dtype, device))
@@ -80,9 +85,12 @@ def run(
         if target is None:
             results.append(NDArray(tensor, context))
         else:
-            if target.tensor is not tensor:
-                target.tensor.copy_(tensor)
+            if target.stype != "default" or target.tensor is not tensor:
+                target.assign(tensor)
             results.append(target)
+    for i in operator.mutated_inputs(params):
+        if arrays[i].stype != "default":
+            arrays[i].assign(inputs[i])
     visible = results[: operator.num_visible_outputs(params)]
     record(operator, params, attrs, arrays, outputs, visible, kernel)
     return visible[0] if len(visible) == 1 else visible
@@ -105,6 +113,11 @@ def compute(
     outputs = [allocate(shape, dtype, device) for shape, dtype in zip(shapes, dtypes)]
     operator.kernel(params, inputs, outputs, Environment(is_train, device, generator(device)))()
     return outputs
+
+
+def _compute_there(operator: Operator, params: Params, inputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """:func:`compute` where the inputs are, as the current mode says."""
+    return compute(operator, params, inputs, inputs[0].device, mode.training)
 
 
 @lru_cache(maxsize=4096)
@@ -217,13 +230,14 @@ def _same_dtype(expected: torch.dtype | None, got: torch.dtype | None, where: st
 def _may_write(
     operator: Operator,
     params: Params,
-    target: torch.Tensor,
+    array: NDArray,
     inputs: Sequence[torch.Tensor],
     position: int,
     device: torch.device,
 ) -> bool:
-    """Whether the kernel may write output ``position`` into ``target`` itself, which may be an input's memory too."""
-    if target.device != device:
+    """Whether the kernel may write output ``position`` into ``array`` itself, which may be an input's memory too."""
+    target = array.tensor
+    if target.device != device or array.stype != "default":
         return False
     allowed = {i for i, o in operator.inplace_pairs(params) if o == position}
     return all(

@@ -218,9 +218,13 @@ class NDArray:
             raise MXNetError(f"copyto: an array of shape {self.shape} does not fit one of shape {other.shape}")
         else:
             refuse_update(other)
-            other.tensor.copy_(self._values())
+            other.assign(self._values())
             record_named("Cast", [self], other, dtype=name_of(other.tensor.dtype))
         return other
+
+    def assign(self, values: torch.Tensor) -> None:
+        """Take over ``values``, a tensor of the array's shape, converted to its type and brought to its device."""
+        self.tensor.copy_(values)
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
         """The values in another type; a copy also for the same type, unless ``copy`` is false."""
@@ -237,10 +241,12 @@ class NDArray:
         return self if context == self.context else self.copyto(context)
 
     def tostype(self, stype: str) -> NDArray:
-        """A copy in another storage; only ``'default'`` is there, MXNetError for others."""
-        if stype != "default":
-            raise MXNetError(f"Storage type {stype!r} is not supported: every array is dense ('default')")
-        return self.copy()
+        """A copy in the storage ``'default'``, ``'row_sparse'``, or ``'csr'``; ValueError if that is not for it."""
+        if stype == "default":
+            return self.copy()
+        from .sparse_array import compressed  # sparse arrays are NDArrays
+
+        return compressed(self.tensor, stype, self.context)
 
     def wait_to_read(self) -> None:
         """Return when the values are there. Only work on a GPU goes on in the background."""

@@ -16,7 +16,6 @@ there for sparse storage only (1: row_sparse with row numbers, 2: csr with row s
 array without dimensions ends after its shape and is no array at all; it is read as one without elements.
 
 Arrays are written as V2, byte for byte as MXNet does; only an array without dimensions, which V2 cannot hold, as V3.
-Sparse arrays are read as dense ones, up to :data:`DENSE_LIMIT` bytes in one file.
 
 A file may be damaged or made to do damage: every count is checked against the bytes that are left before memory is
 taken for it, and errors name the file, the array and the byte.
@@ -38,11 +37,9 @@ from ..context import Context, num_gpus
 from ..dtype import CODES, from_code, to_code
 from ..ops.shapes import product
 from .ndarray import NDArray
+from .sparse_array import BaseSparseNDArray, CSRNDArray, RowSparseNDArray
 
-__all__ = ["DENSE_LIMIT", "from_bytes", "load", "load_frombuffer", "save", "to_bytes"]
-
-#: Most bytes that the sparse arrays of one file may have as dense arrays; nothing in the file bounds them.
-DENSE_LIMIT = 2**30
+__all__ = ["from_bytes", "load", "load_frombuffer", "save", "to_bytes"]
 
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
@@ -91,10 +88,25 @@ def to_bytes(array: NDArray) -> bytes:
 
 def _write_array(file: IO[bytes], array: NDArray) -> None:
     magic = _V2 if array.ndim else _V3
-    file.write(struct.pack(f"<Iii{array.ndim}q", magic, _DENSE, array.ndim, *array.shape))
+    indices: list[torch.Tensor] = []
+    if isinstance(array, BaseSparseNDArray):
+        stored = array.data.tensor
+        indices = [array.indptr.tensor] if isinstance(array, CSRNDArray) else []
+        indices.append(array.indices.tensor)
+        file.write(struct.pack("<Ii", magic, len(indices)) + _shape_bytes(stored.shape))
+    else:
+        stored = array.tensor
+        file.write(struct.pack("<Ii", magic, _DENSE))
     place = (array.context.device_typeid, array.context.device_id)
-    file.write(struct.pack("<iii", *place, to_code(array.tensor.dtype)))
-    file.write(_bytes_of(array.tensor.cpu()).data)
+    file.write(_shape_bytes(array.shape) + struct.pack("<iii", *place, to_code(stored.dtype)))
+    for index in indices:
+        file.write(struct.pack("<i", to_code(index.dtype)) + _shape_bytes(index.shape))
+    for part in (stored, *indices):
+        file.write(_bytes_of(part.cpu()).data)
+
+
+def _shape_bytes(shape: Sequence[int]) -> bytes:
+    return struct.pack(f"<i{len(shape)}q", len(shape), *shape)
 
 
 def _bytes_of(tensor: torch.Tensor) -> np.ndarray:
@@ -150,7 +162,6 @@ class _Reader:
         self.name = name
         self.offset = 0
         self.part = "header"
-        self.dense_bytes = 0
 
     def fail(self, problem: str, offset: int | None = None) -> NoReturn:
         raise MXNetError(f"{self.name}, {self.part}, byte {self.offset if offset is None else offset}: {problem}")
@@ -234,11 +245,9 @@ class _Reader:
             self.fail("an array of this version cannot be without dimensions", self.offset - 4)
         context = self.read_context()
         dtype = self.read_dtype()
-        if storage == _DENSE:
-            tensor = self.read_elements(shape, dtype)
-        else:
-            tensor = self.read_sparse(storage, stored_shape or (), shape, dtype)
-        return NDArray(tensor.to(context.device), context)
+        if storage != _DENSE:
+            return self.read_sparse(storage, stored_shape or (), shape, dtype).as_in_context(context)
+        return NDArray(self.read_elements(shape, dtype).to(context.device), context)
 
     def read_shape(self, kind: str, ndim: int | None = None, may_be_unknown: bool = False) -> tuple[int, ...] | None:
         """A shape of dimensions of :mod:`struct` type ``kind``; None if it is stated to be unknown (ndim -1)."""
@@ -281,8 +290,8 @@ class _Reader:
 
     def read_sparse(
         self, storage: int, stored_shape: tuple[int, ...], shape: tuple[int, ...], dtype: torch.dtype
-    ) -> torch.Tensor:
-        """The elements of a sparse array, as a dense tensor."""
+    ) -> BaseSparseNDArray:
+        """A sparse array; what it holds is in proportion to its bytes, whatever its shape says."""
         headers = [(self.read_dtype(), self.read_shape("q") or ()) for _ in range(storage)]
         elements = self.read_elements(stored_shape, dtype)
         indices = []
@@ -290,25 +299,21 @@ class _Reader:
             if index_dtype not in (torch.int64, torch.int32) or len(index_shape) != 1:
                 self.fail(f"an index array of {index_dtype} and shape {index_shape}")
             indices.append(self.read_elements(index_shape, index_dtype).long())
-
-        self.dense_bytes += product(max(n, 1) for n in shape) * dtype.itemsize
-        if self.dense_bytes > DENSE_LIMIT:
-            self.fail(f"sparse arrays would take more than {DENSE_LIMIT} bytes as dense ones; this one is {shape}")
+        if product(max(n, 1) for n in shape) > 2**60:
+            self.fail(f"shape {shape} is too large")
         if storage == _ROW_SPARSE:
-            return self.dense_from_rows(elements, indices[0], shape)
-        return self.dense_from_csr(elements, indices[0], indices[1], shape)
+            return self.row_sparse(elements, indices[0], shape)
+        return self.csr(elements, indices[0], indices[1], shape)
 
-    def dense_from_rows(self, rows: torch.Tensor, numbers: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    def row_sparse(self, rows: torch.Tensor, numbers: torch.Tensor, shape: tuple[int, ...]) -> RowSparseNDArray:
         if tuple(rows.shape) != (len(numbers), *shape[1:]):
             self.fail(f"rows of shape {tuple(rows.shape)} and {len(numbers)} row numbers make no array of {shape}")
         self.check_indices(numbers, shape[0], "row number")
-        dense = torch.zeros(shape, dtype=rows.dtype)
-        dense[numbers] = rows
-        return dense
+        return RowSparseNDArray(rows, numbers, shape)
 
-    def dense_from_csr(
+    def csr(
         self, values: torch.Tensor, starts: torch.Tensor, columns: torch.Tensor, shape: tuple[int, ...]
-    ) -> torch.Tensor:
+    ) -> CSRNDArray:
         if len(shape) != 2 or values.dim() != 1 or len(values) != len(columns) or len(starts) != shape[0] + 1:
             seen = f"{len(values)} values, {len(columns)} columns and {len(starts)} row starts"
             self.fail(f"{seen} make no csr array of shape {shape}")
@@ -317,10 +322,7 @@ class _Reader:
         counts = starts.diff()
         if starts[0] != 0 or starts[-1] != len(values) or (len(counts) and counts.min() < 0):
             self.fail(f"the row starts of a csr array must grow from 0 to {len(values)}")
-        dense = torch.zeros(shape, dtype=values.dtype)
-        rows = torch.repeat_interleave(torch.arange(shape[0]), counts)
-        dense[rows, columns] = values
-        return dense
+        return CSRNDArray(values, columns, starts, shape)
 
     def check_indices(self, indices: torch.Tensor, size: int, what: str) -> None:
         if len(indices) and not (indices.min() >= 0 and indices.max() < size):

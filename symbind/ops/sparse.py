@@ -1,6 +1,7 @@
 """Operators about the storage of sparse arrays, under their names and on dense arrays.
 
-Every array here is dense, so what changes only the storage is the identity. Other operators that MXNet has for sparse
+A network is computed on dense arrays, so there what changes only the storage is the identity; what becomes of sparse
+arrays in ``mx.nd`` is the affair of :mod:`symbind.ndarray.sparse_operators`. Other operators that MXNet has for sparse
 arrays as well carry the names ``_sparse_X`` among their aliases.
 """
 

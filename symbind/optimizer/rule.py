@@ -18,6 +18,7 @@ from ..ndarray import NDArray
 from ..ndarray.memory import zeros
 from .batch import Batch, Parameter, Scratch, ScratchPool, cut
 from .optimizer import Optimizer
+from .rows import is_sparse, update_rows
 
 __all__ = ["RuleOptimizer", "zeros_like"]
 
@@ -162,11 +163,24 @@ class RuleOptimizer(Optimizer):
     def _update_lists(self, index: Any, weight: Any, grad: Any, state: Any, masters: bool) -> None:
         if not isinstance(index, (list, tuple)):
             index, weight, grad, state = (index,), (weight,), (grad,), (state,)
+        if any(map(is_sparse, weight, grad)):
+            for one in zip(index, weight, grad, state):
+                self._update_one(*one, masters)
+            return
         key = (tuple(index), masters)
         prepared = self._prepared.get(key)
         if prepared is None or not prepared.is_for(weight, grad, state):
             prepared = self._prepared[key] = _PreparedUpdate(self, index, weight, grad, state, masters)
         prepared.run()
+
+    def _update_one(self, index: Hashable, weight: NDArray, grad: NDArray, state: Any, masters: bool) -> None:
+        """Update one parameter that may be sparse, or have a sparse gradient."""
+
+        def update(weight: NDArray, grad: NDArray, state: Any) -> None:
+            # The arrays are made for this call; nothing is kept of them.
+            _PreparedUpdate(self, (index,), (weight,), (grad,), (state,), masters).run()
+
+        update_rows(update, weight, grad, state, lazy=getattr(self, "lazy_update", False))
 
     def _forget_arrays(self) -> None:
         self._prepared: dict[Any, _PreparedUpdate] = {}

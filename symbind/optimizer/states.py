@@ -142,7 +142,7 @@ class _Builder:
         state = value.state if isinstance(value.state, dict) else {}
         data = self._raw(state.get("handle"), "an NDArray")
         loaded = from_bytes(data)
-        if loaded.tensor.nbytes > len(data):
+        if loaded.stype != "default":
             raise MXNetError("Optimizer states hold a sparse array, which is not supported")
         return loaded
 

@@ -36,7 +36,15 @@ def infer_shapes(order: Sequence[Node], given: Mapping[Node, Shape]) -> dict[Nod
     start = {node: merge_given(node, given.get(node), variable_shape(node)) for node in order if node.is_variable}
 
     def ask(node: Node, inputs: list[Shape | None], outputs: list[Shape | None]) -> Any:
-        return node.op.infer_shape(node.params, inputs, outputs)
+        try:
+            told = node.op.infer_shape(node.params, inputs, outputs)
+        except IndexError:
+            # What inference looks up is axes of shapes.
+            raise MXNetError("a shape has too few dimensions") from None
+        for shape in (*told[0], *told[1]):
+            if shape and min(shape) < 0:
+                raise MXNetError(f"a shape would have a negative dimension: {shape}")
+        return told
 
     return _fixed_point(order, start, ask, merge, is_known, _shape_text)
 

@@ -161,7 +161,7 @@ def bind(
     """Bind to the caller's arrays, given as lists in list order or as dicts by name.
 
     ``args`` and ``aux_states`` must be complete (extra keys of a dict are ignored); ``args_grad`` may leave out
-    arguments, which then get no gradient.
+    arguments, which then get no gradient. Of a sparse array the executor has a dense copy.
     """
     if not isinstance(ctx, Context):
         raise TypeError(f"Context type error: expected a Context such as {cpu()}, not {ctx!r}")
@@ -199,4 +199,6 @@ def _in_order(what: str, arrays: Any, names: Sequence[str], required: bool) -> l
     for name, array in zip(names, listed):
         if not isinstance(array, NDArray) and not (array is None and not required):
             raise TypeError(f"`{what}` must hold NDArrays: {name} is {array!r}")
-    return listed
+        if array is not None and array.stype != "default" and not required:
+            raise MXNetError(f"Gradients are computed densely, but `{what}` has a {array.stype} array for {name}")
+    return [array if array is None or array.stype == "default" else array.tostype("default") for array in listed]

@@ -11,7 +11,7 @@ and run, from the root of the repository::
     mxenv/bin/python -m tests.golden.record                 # everything
     mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
     mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers updates files
-                                                            # pictures boxes recordfiles zoo types programs
+                                                            # pictures boxes recordfiles zoo types programs sparse
 
 The zoo needs GluonCV too, with nothing newer than that NumPy takes::
 
@@ -38,7 +38,7 @@ import numpy as np
 np.bool = bool  # MXNet 1.9.1 reads an alias which NumPy has deprecated
 import mxnet as mx  # noqa: E402
 
-from . import archive  # noqa: E402
+from . import archive, sparse  # noqa: E402
 from .boxes import CASES as BOXES  # noqa: E402
 from .boxes import DUMPS, observe_batches  # noqa: E402
 from .boxes import ITERATORS as BOX_ITERATORS  # noqa: E402
@@ -182,6 +182,16 @@ def record_updates() -> None:
     archive.write(FOLDER / "updates.npz", [perform(mx, update) for update in UPDATES])
 
 
+def record_sparse() -> None:
+    """How results on sparse arrays are stored, and lazy updates."""
+    record = {
+        "parts": {name: sparse.observe_parts(make, mx) for name, make in sparse.PARTS.items()},
+        "calls": {name: sparse.observe(make, mx) for name, make in sparse.CALLS.items()},
+        "lazy": {name: sparse.train_lazily(name, mx) for name in sparse.LAZY},
+    }
+    archive.write(FOLDER / "sparse.npz", record)
+
+
 def record_files() -> None:
     """Write files with MXNet, read them with MXNet."""
     FILES.mkdir(exist_ok=True)
@@ -280,6 +290,7 @@ OTHERS = {
     "errors": record_errors,
     "optimizers": record_optimizers,
     "updates": record_updates,
+    "sparse": record_sparse,
     "files": record_files,
     "pictures": record_pictures,
     "boxes": record_boxes,

@@ -105,8 +105,10 @@ def test_shapes_that_are_none(shape):
 
 def test_storage_types():
     same(nd.zeros((2,), stype="default"), [0, 0])
-    with pytest.raises(mx.MXNetError, match="csr"):
-        nd.zeros((2, 2), stype="csr")
+    assert nd.zeros((2, 2), stype="csr").stype == "csr"
+    assert nd.empty((2, 2), stype="row_sparse").stype == "row_sparse"
+    with pytest.raises(ValueError, match="Unknown storage type 'dense'"):
+        nd.zeros((2, 2), stype="dense")
 
 
 # ---- sequences ---------------------------------------------------------------------------------------------------
