@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from ..base import MXNetError
-from .operator import Operator, register
+from ..graph.symbol import apply
+from .operator import ZERO, Operator, register
 from .parameter import Int, Param
 from .shapes import merge
 
@@ -50,6 +51,30 @@ class BooleanMask(Operator):
         data, index = inputs
         return [(int(torch.count_nonzero(index)), *data.shape[1:])]
 
+    def gradient(self, p, x, y, dy):
+        return [apply("_backward_contrib_boolean_mask", dy[0], *x), ZERO]
+
     def kernel(self, p, inputs, outputs, env):
         data, index = inputs
         return lambda: torch.index_select(data, 0, index.nonzero().squeeze(1), out=outputs[0])
+
+
+@register
+class BooleanMaskGradient(Operator):
+    """The gradient of :class:`BooleanMask`: the head gradient in the rows that were kept, zeros in the others."""
+
+    name = "_backward_contrib_boolean_mask"
+    inputs = ("head_gradient", "data", "index")
+    unread = (1,)
+
+    def infer_shape(self, p, inputs, outputs):
+        data = merge(inputs[1], outputs[0])
+        return [inputs[0], data, inputs[2]], [data]
+
+    def infer_dtype(self, p, inputs, outputs):
+        dtype = inputs[0] or inputs[1] or outputs[0]
+        return [dtype, dtype, inputs[2]], [dtype]
+
+    def kernel(self, p, inputs, outputs, env):
+        head, _, index = inputs
+        return lambda: outputs[0].zero_().index_copy_(0, index.nonzero().squeeze(1), head)

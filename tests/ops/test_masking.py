@@ -26,6 +26,16 @@ def test_into_an_array_of_the_right_size():
         mx.nd.contrib.boolean_mask(mx.nd.array(ROWS), mx.nd.array([0, 1, 1, 1]), out=out)
 
 
+@pytest.mark.parametrize("mask", [[1, 0, 2, 0], [1, 1, 1, 1], [0, 0, 0, 1]])
+def test_gradient(mask):
+    rows = mx.nd.array(ROWS, dtype="float64")
+    rows.attach_grad()
+    with mx.autograd.record():
+        loss = (mx.nd.contrib.boolean_mask(rows * 3, mx.nd.array(mask)) ** 2).sum()
+    loss.backward()
+    np.testing.assert_allclose(rows.grad.asnumpy(), 18 * ROWS * (np.array(mask) != 0)[:, None])
+
+
 def test_a_network_with_it_is_not_bound():
     symbol = mx.sym.contrib.boolean_mask(mx.sym.var("data"), mx.sym.var("mask"), name="kept")
     with pytest.raises(MXNetError, match="shape of kept_output"):
