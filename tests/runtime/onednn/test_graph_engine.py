@@ -291,6 +291,21 @@ def test_products(turn_lhs, turn_rhs):
     assert kernels(check(product, **shapes))["batch_dot"] == {"onednn"}
 
 
+def test_channels_that_would_be_mostly_padding_come_last():
+    net = mx.sym.Convolution(data(), kernel=(5, 5), num_filter=20, name="conv0")
+    net = mx.sym.Pooling(mx.sym.tanh(net), kernel=(2, 2), stride=(2, 2), pool_type="max")
+    net = mx.sym.Convolution(net, kernel=(5, 5), num_filter=36, name="conv1")
+    executor = check(net, data=(2, 1, 20, 20))
+    rows = {row.name: row for row in executor.plan_report(is_train=True).rows}
+    assert "acdb:2x20x8x8" in rows["conv1"].layouts
+    # A normalization wants blocks, and what comes after it takes them.
+    net = mx.sym.BatchNorm(mx.sym.Convolution(data(), kernel=(3, 3), num_filter=20, name="conv0"), name="norm")
+    executor = check(mx.sym.Convolution(net, kernel=(3, 3), num_filter=20, name="conv1"), data=(2, 1, 10, 10))
+    rows = {row.name: row for row in executor.plan_report(is_train=True).rows}
+    assert rows["norm"].implementation.startswith("onednn bnorm_jit")
+    assert "aBcd" in rows["conv1"].layouts
+
+
 def test_what_follows_a_convolution_stays_in_its_layout():
     net = mx.sym.Convolution(data(), kernel=(3, 3), num_filter=64, name="conv")
     net = mx.sym.Activation(net, act_type="sigmoid") * 2 + mx.sym.LeakyReLU(net, slope=0.1)

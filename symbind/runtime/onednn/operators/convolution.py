@@ -14,7 +14,7 @@ from ....ops import spatial
 from ...engine import Implementation, Value
 from ..convolution import Convolution, Deconvolution
 from ..declarations import Arg
-from ..engine import thread_count
+from ..engine import channel_block, thread_count
 from ..implementation import (
     Operand,
     PostOps,
@@ -28,6 +28,10 @@ from ..implementation import (
 from ..library import Unsupported
 from ..memory import MemoryDesc
 from ..primitive import Primitive
+
+#: From how many operations for each that is needed on blocks are left alone. On channels last, the library runs 20 and
+#: 50 channels 1.7 times as fast as in blocks that make 32 and 64 of them.
+_MUCH_PADDING = 1.25
 
 _FAMILIES: dict[str, type[Convolution]] = {"Convolution": Convolution, "Deconvolution": Deconvolution}
 
@@ -98,12 +102,18 @@ def _agreed_layouts(
     """Layouts of data and output in which every direction has a kernel of its own; *any* where there are none.
 
     What the way forward likes best need not do for the way back: with few channels in blocks that are mostly padding,
-    or a few for each group. Channels last do for everything, but are a little slower where blocks do too. The gradient
-    of the data is not looked at in the first layer, where nobody wants it.
+    or a few for each group. Channels last do for everything, but are a little slower where blocks do too. They are
+    asked for first where much of the work would be done on padding, unless the data comes in blocks: from a batch
+    normalization, say, which is slow on channels last if they are few. The gradient of the data is not looked at in
+    the first layer, where nobody wants it.
     """
     any_data = MemoryDesc.any(data.shape, data.dtype)
-    last = (MemoryDesc.channels_last(x.shape, x.dtype) for x in (data, output))
-    for x, y in ((data, output), (any_data, output), tuple(last)):
+    last = (MemoryDesc.channels_last(data.shape, data.dtype), MemoryDesc.channels_last(output.shape, output.dtype))
+    in_blocks = is_inner and bool(data.blocks)
+    padding = _padding(output) * (_padding(data) if is_inner else 1)
+    candidates = [(data, output), (any_data, output)]
+    candidates.insert(0 if padding > _MUCH_PADDING and not in_blocks else 2, last)
+    for x, y in candidates:
         try:
             forward = geometry.forward(x, weight, None, y, training=True)
             if _is_slow(forward):
@@ -115,6 +125,12 @@ def _agreed_layouts(
         except Unsupported:
             continue
     return any_data, output
+
+
+def _padding(activation: MemoryDesc) -> float:
+    """How many channels are computed with in blocks for each that there is."""
+    channels, block = activation.shape[1], channel_block()
+    return -(-channels // block) * block / channels
 
 
 def _is_slow(primitive: Primitive) -> bool:

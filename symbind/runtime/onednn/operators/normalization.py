@@ -13,6 +13,7 @@ from ....ops.operator import Environment, Kernel
 from ....ops.shapes import normalize_axis
 from ...engine import Implementation, Layout, Value
 from ..declarations import Arg, NormalizationFlag
+from ..engine import channel_block
 from ..implementation import Request, View, choose, implements
 from ..library import Unsupported
 from ..memory import MemoryDesc
@@ -42,9 +43,14 @@ class _Layer:
         self._keeps = keeps
 
     def _desc(self) -> MemoryDesc:
-        """The layout to work in: the one that there is, but blocks for plain images, on which the library is slow."""
+        """The layout to work in: the one that there is, but blocks for images on which the library is slow.
+
+        These are plain ones, and those with channels last of which the registers do not hold a whole number.
+        """
         desc = self.view.desc
-        if len(desc.shape) > 2 and desc.is_row_major and desc.shape[1] >= _MIN_CHANNELS_TO_BLOCK:
+        channels = desc.shape[1]
+        slow = desc.is_row_major or (desc.is_plain and channels % channel_block())
+        if len(desc.shape) > 2 and slow and channels >= _MIN_CHANNELS_TO_BLOCK:
             return self.view.channel_blocks
         return desc
 
