@@ -299,7 +299,8 @@ def test_channels_that_would_be_mostly_padding_come_last():
     rows = {row.name: row for row in executor.plan_report(is_train=True).rows}
     assert "acdb:2x20x8x8" in rows["conv1"].layouts
     # A normalization wants blocks, and what comes after it takes them.
-    net = mx.sym.BatchNorm(mx.sym.Convolution(data(), kernel=(3, 3), num_filter=20, name="conv0"), name="norm")
+    net = mx.sym.Convolution(data(), kernel=(3, 3), num_filter=20, no_bias=True, name="conv0")
+    net = mx.sym.BatchNorm(net, name="norm")
     executor = check(mx.sym.Convolution(net, kernel=(3, 3), num_filter=20, name="conv1"), data=(2, 1, 10, 10))
     rows = {row.name: row for row in executor.plan_report(is_train=True).rows}
     assert rows["norm"].implementation.startswith("onednn bnorm_jit")
