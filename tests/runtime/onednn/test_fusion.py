@@ -113,6 +113,16 @@ def test_a_slope_that_is_learned_is_no_addend(layer):
     Pair(mx.sym.LeakyReLU(layer(mx.sym.var("data"), 8), act_type="prelu")).check()
 
 
+@pytest.mark.parametrize("no_bias", [True, False])
+def test_a_deconvolution_of_many_channels(no_bias):
+    """The library has a kernel that cuts them into parts, and adds a bias and does what follows for each part."""
+    net = mx.sym.Deconvolution(
+        mx.sym.var("data"), num_filter=32, kernel=(4, 4), stride=(2, 2), pad=(1, 1), no_bias=no_bias
+    )
+    for follower in (norm, relu, lambda x: x):
+        Pair(follower(net), shape=(1, 512, 8, 6)).check()
+
+
 def test_a_residual_net_for_inference_is_convolutions_only():
     pair = Pair(residual_net())
     pair.check()
