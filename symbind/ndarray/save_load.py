@@ -306,7 +306,7 @@ class _Reader:
         return self.csr(elements, indices[0], indices[1], shape)
 
     def row_sparse(self, rows: torch.Tensor, numbers: torch.Tensor, shape: tuple[int, ...]) -> RowSparseNDArray:
-        if tuple(rows.shape) != (len(numbers), *shape[1:]):
+        if not shape or tuple(rows.shape) != (len(numbers), *shape[1:]):
             self.fail(f"rows of shape {tuple(rows.shape)} and {len(numbers)} row numbers make no array of {shape}")
         self.check_indices(numbers, shape[0], "row number")
         return RowSparseNDArray(rows, numbers, shape)
@@ -315,7 +315,7 @@ class _Reader:
         self, values: torch.Tensor, starts: torch.Tensor, columns: torch.Tensor, shape: tuple[int, ...]
     ) -> CSRNDArray:
         if len(shape) != 2 or values.dim() != 1 or len(values) != len(columns) or len(starts) != shape[0] + 1:
-            seen = f"{len(values)} values, {len(columns)} columns and {len(starts)} row starts"
+            seen = f"values of shape {tuple(values.shape)}, {len(columns)} columns and {len(starts)} row starts"
             self.fail(f"{seen} make no csr array of shape {shape}")
         self.check_indices(starts, len(values) + 1, "row start")
         self.check_indices(columns, shape[1], "column number")

@@ -201,6 +201,10 @@ DAMAGED = {
     "row starts wrap": (
         file_bytes(sparse_bytes(2, (2,), (3, 2), [[0, 2**63 - 1, -2, 2], [0, 1]])), "a row start is not in 0..2",
     ),
+    "one number as csr": (file_bytes(sparse_bytes(2, (), (3, 2), [[0, 0, 0, 1], [0]])), "make no csr array"),
+    "one number as rows": (
+        file_bytes(sparse_bytes(1, (), (), [[0]]).replace(b"\xc9\xfa", b"\xca\xfa", 1)), r"make no array of \(\)",
+    ),
     "csr of three dimensions": (file_bytes(sparse_bytes(2, (1,), (1, 2, 2), [[0, 1], [0]])), "make no csr array"),
     "sparse array too large": (file_bytes(sparse_bytes(1, (0, 2**40), (2**40, 2**40), [[]])), "too large"),
 }  # fmt: skip
