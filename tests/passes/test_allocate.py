@@ -33,9 +33,12 @@ def test_live_buffers_never_overlap(buffers):
 
 @given(lifetimes)
 @settings(max_examples=50)
-def test_both_heuristics_are_valid(buffers):
-    assert_valid(buffers, module._place_by_size(buffers))
+def test_every_heuristic_is_valid(buffers):
     assert_valid(buffers, module._place_in_time(buffers))
+    attempts = list(module._attempts(buffers, live_bytes_bound(buffers)))
+    for placed in attempts:
+        assert_valid(buffers, placed)
+    assert allocate(buffers).total <= attempts[0].total
 
 
 def test_bound_is_the_largest_sum_of_live_sizes():
