@@ -23,8 +23,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 import symbind as mx
-from symbind import codec
-from symbind.image.resample import resize
+from symbind.pixels import codec
+from symbind.pixels.resample import resize
 from symbind.recordio import IRHeader, MXIndexedRecordIO, pack_img, unpack
 
 BATCH, SHORTER, SIDE = 32, 256, 224

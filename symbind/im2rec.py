@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import codec
 from .base import MXNetError, atomic_write
-from .image.resample import resize
+from .pixels import codec
+from .pixels.resample import resize
 from .recordio import IRHeader, MXIndexedRecordIO, pack, read_image_list
 
 __all__ = ["find_images", "main", "write_lists", "write_records"]

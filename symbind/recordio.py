@@ -22,8 +22,8 @@ from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 
-from . import codec
 from .base import MXNetError, atomic_write
+from .pixels import codec
 
 __all__ = [
     "IRHeader", "MXIndexedRecordIO", "MXRecordIO", "pack", "pack_img", "read_image_list", "read_index",

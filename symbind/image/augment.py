@@ -18,6 +18,7 @@ import torch
 
 from ..ndarray import NDArray, array
 from ..ndarray.functions import invoke
+from ..pixels.colors import IMAGENET_EIGENVALUES, IMAGENET_EIGENVECTORS, IMAGENET_MEAN, IMAGENET_STD, LUMA
 from .functions import (
     Size,
     center_crop,
@@ -35,17 +36,11 @@ __all__ = [
     "SequentialAug",
 ]  # fmt: skip
 
-# How much red, green and blue contribute to the brightness (ITU-R BT.601), and RandomGrayAug's own (about BT.709).
-LUMA = (0.299, 0.587, 0.114)
+# How much red, green and blue contribute to the brightness for RandomGrayAug (about ITU-R BT.709).
 GRAY = (0.21, 0.72, 0.07)
 # From red, green, blue to the brightness and the two colour differences of American television, and back.
 RGB_TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.321], [0.211, -0.523, 0.311]])
 YIQ_TO_RGB = np.array([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.107, 1.705]])
-# Mean, deviation and principal components of the colours of ImageNet.
-IMAGENET_MEAN = (123.68, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
-IMAGENET_EIGENVALUES = (55.46, 4.794, 1.148)
-IMAGENET_EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
 
 
 class Described:

@@ -11,8 +11,8 @@ import numpy as np
 from ..base import MXNetError
 from ..io.iterator import DataDesc
 from ..ndarray import NDArray
-from .augment import IMAGENET_MEAN, IMAGENET_STD
-from .boxes import CORNERS, boxes_of_label
+from ..pixels.boxes import CORNERS, boxes_of_label
+from ..pixels.colors import IMAGENET_MEAN, IMAGENET_STD
 from .detection_augment import CreateDetAugmenter, DetAugmenter, Labelled
 from .iterator import ImageIter, Sample
 
@@ -32,7 +32,7 @@ class ImageDetIter(ImageIter):
     of :class:`~symbind.image.ImageIter`, but augmenters change boxes, too: by default they are what
     :func:`~symbind.image.CreateDetAugmenter` makes of all further keywords.
 
-    MXNetError if a label is not as :mod:`symbind.image.boxes` describes it, or objects have more numbers in one image
+    MXNetError if a label is not as :mod:`symbind.pixels.boxes` describes it, or objects have more numbers in one image
     than in another.
     """
 

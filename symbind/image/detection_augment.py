@@ -1,6 +1,6 @@
 """Augmenters for object detection: functions from an image and its boxes to another image and the boxes in it.
 
-Boxes are arrays as :mod:`~symbind.image.boxes` describes them. As in :mod:`~symbind.image.augment` nothing is changed
+Boxes are arrays as :mod:`~symbind.pixels.boxes` describes them. As in :mod:`~symbind.image.augment` nothing is changed
 in place, and random choices come from Python's ``random``.
 """
 
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..ndarray import NDArray
+from ..pixels.boxes import CORNERS, areas
 from .augment import Augmenter, CreateAugmenter, Described, ForceResizeAug, ResizeAug
-from .boxes import CORNERS, areas
 from .functions import copyMakeBorder, fixed_crop
 
 __all__ = [

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import codec
 from ..base import MXNetError
 from ..ndarray import NDArray, array
 from ..ndarray.functions import invoke
-from .resample import AREA, CUBIC, LINEAR, NEAREST, resize
+from ..pixels import codec
+from ..pixels.resample import AREA, CUBIC, LINEAR, NEAREST, resize
 
 __all__ = [
     "center_crop", "color_normalize", "copyMakeBorder", "fixed_crop", "imdecode", "imread", "imresize", "imrotate",
@@ -75,7 +75,7 @@ def imdecode(
 
 
 def interpolation(method: int, old: Size | None = None, new: Size | None = None) -> int:
-    """One of the methods 0 to 4 of :mod:`~symbind.image.resample`.
+    """One of the methods 0 to 4 of :mod:`~symbind.pixels.resample`.
 
     9 chooses by the sizes before and after: area to shrink, cubic to enlarge, linear otherwise (and cubic if the sizes
     are not given); 10 chooses at random. ValueError for other numbers.

@@ -2,7 +2,7 @@
 
 In this order: resize the shorter side; shift hue, lightness and saturation, and stretch the contrast; mirror; put the
 image into a larger one; cut out a part; bring it to the size that is wanted. Boxes are those of
-:mod:`symbind.image.boxes`.
+:mod:`symbind.pixels.boxes`.
 
 All chances are drawn from a generator that the caller gives; see :mod:`~symbind.io.image_augment`.
 """
@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from ..base import MXNetError
-from ..image import hls
-from ..image.boxes import CORNERS, areas
+from ..pixels import hls
+from ..pixels.boxes import CORNERS, areas
 from .image_augment import INTER_METHODS, as_bytes, resized, resized_short
 
 __all__ = ["DetectionAugmentation"]
@@ -67,7 +67,7 @@ class DetectionAugmentation:
     random_hue_prob, random_saturation_prob, random_illumination_prob, random_contrast_prob : their probabilities.
     rand_mirror_prob : probability of exchanging left and right.
     fill_value : colour of what is around the image in a larger one.
-    inter_method : 0 to 4 as in :mod:`symbind.image.resample`; 9 by size, 10 at random.
+    inter_method : 0 to 4 as in :mod:`symbind.pixels.resample`; 9 by size, 10 at random.
     resize_mode : ``'force'`` brings every image to the size that is wanted, ``'shrink'`` only makes it fit if it is
         larger, ``'fit'`` makes it as large as fits; these two keep proportions.
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from ..base import MXNetError
-from ..image.boxes import boxes_of_label
 from ..ndarray import NDArray
+from ..pixels.boxes import boxes_of_label
 from ..recordio import IRHeader, read_image_list, unpack
 from .csv import warn_of_ignored
 from .detection_augment import DetectionAugmentation
@@ -35,7 +35,7 @@ class ImageDetRecordIter(RecordBatches):
 
     A label is a row of 4 + ``label_pad_width`` numbers: channels, height and width of the image (which fills the
     upper left corner of its place if it is smaller), the count n of the numbers that follow and mean something, and n
-    numbers as :mod:`symbind.image.boxes` describes them.
+    numbers as :mod:`symbind.pixels.boxes` describes them.
 
     Parameters
     ----------

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 from ..base import MXNetError
-from ..image import hls
-from ..image.augment import IMAGENET_EIGENVALUES, IMAGENET_EIGENVECTORS, LUMA
-from ..image.resample import AREA, CUBIC, LINEAR, NEAREST, resize
+from ..pixels import hls
+from ..pixels.colors import IMAGENET_EIGENVALUES, IMAGENET_EIGENVECTORS, LUMA
+from ..pixels.resample import AREA, CUBIC, LINEAR, NEAREST, resize
 
 __all__ = ["INTER_METHODS", "ImageAugmentation", "as_bytes", "resized", "resized_short"]
 
-# How to interpolate: those of symbind.image.resample, by size, at random.
+# How to interpolate: those of symbind.pixels.resample, by size, at random.
 INTER_METHODS = (0, 1, 2, 3, 4, 9, 10)
 
 # How often a random part is tried before the middle is taken.
@@ -49,10 +49,10 @@ class ImageAugmentation:
         ``min_aspect_ratio`` the ratio is drawn around 1.
     max_img_size, min_img_size : limits of both sides after the affine map.
     pad, fill_value : width of the border on each side, and its colour.
-    inter_method : 0 to 4 as in :mod:`symbind.image.resample`; 9 by size, 10 at random.
+    inter_method : 0 to 4 as in :mod:`symbind.pixels.resample`; 9 by size, 10 at random.
     brightness, contrast, saturation, pca_noise : strengths; see :mod:`symbind.image.augment`.
     random_h, random_s, random_l : the most that is added to hue, saturation and lightness or taken from them, in the
-        units of :mod:`symbind.image.hls`.
+        units of :mod:`symbind.pixels.hls`.
     mirror, rand_mirror : exchange left and right, always or for half of the images.
 
     Colours beside red, green and blue, such as the alpha channel, are only moved.
@@ -258,7 +258,7 @@ class ImageAugmentation:
 
 
 def resized(image: torch.Tensor, width: int, height: int, method: int, rng: Random) -> torch.Tensor:
-    """The image in another size by one of the methods of :mod:`symbind.image.resample`; 9 by size, 10 at random."""
+    """The image in another size by one of the methods of :mod:`symbind.pixels.resample`; 9 by size, 10 at random."""
     if method == 9:
         grows = width > image.shape[1] and height > image.shape[0]
         shrinks = width < image.shape[1] and height < image.shape[0]

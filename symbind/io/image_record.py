@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import codec
 from ..base import MXNetError
 from ..dtype import as_torch
 from ..ndarray import NDArray
+from ..pixels import codec
 from ..recordio import IRHeader, read_image_list, unpack
 from .csv import warn_of_ignored
 from .image_augment import ImageAugmentation

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .. import codec
 from ..base import MXNetError
+from ..pixels import codec
 from .operator import Operator, register
 from .parameter import Bool, Int, Param, String
 from .shapes import Shape

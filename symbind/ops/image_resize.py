@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import MXNetError
+from ..pixels.resample import resize
 from .operator import Operator, Sample, register
 from .parameter import Bool, Int, Param
 from .parameter import Shape as ShapeKind
@@ -33,9 +34,6 @@ class _Resize(Operator):
         return inputs, [merge(outputs[0], (*image[:-3], *self.new_sizes(p, *image[-3:-1]), image[-1]))]
 
     def kernel(self, p, inputs, outputs, env):
-        # Here, because the room of images is built on arrays, and those on operators.
-        from ..image.resample import resize
-
         *_, height, width, _ = outputs[0].shape
         pairs = [(inputs[0], outputs[0])] if inputs[0].dim() == 3 else list(zip(inputs[0], outputs[0]))
 

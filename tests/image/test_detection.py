@@ -14,8 +14,8 @@ from PIL import Image
 
 import symbind as mx
 from symbind.image import ImageDetIter
-from symbind.image.boxes import boxes_of_label
 from symbind.io.detection_augment import DetectionAugmentation
+from symbind.pixels.boxes import boxes_of_label
 
 HEIGHT, WIDTH = 60, 80
 BOXES = np.float32([[1, 0.1, 0.2, 0.5, 0.6], [2, 0.6, 0.3, 0.9, 0.9]])

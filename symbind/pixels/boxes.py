@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ..base import MXNetError
-from ..ndarray import NDArray
 
 __all__ = ["CORNERS", "areas", "boxes_of_label"]
 
@@ -35,7 +34,7 @@ def boxes_of_label(label: Any) -> np.ndarray:
 
     MXNetError if the label is too short, cannot be cut into objects, or no object is left.
     """
-    raw = np.asarray(label.asnumpy() if isinstance(label, NDArray) else label, np.float32).ravel()
+    raw = np.asarray(label, np.float32).ravel()
     if raw.size < SHORTEST_LABEL:
         raise MXNetError(f"Label shape is invalid: {raw.shape}; at least {SHORTEST_LABEL} numbers are needed")
     header, width = int(raw[0]), int(raw[1])

@@ -5,7 +5,7 @@ import colorsys
 import numpy as np
 import torch
 
-from symbind.image.hls import from_hls, shifted, to_hls
+from symbind.pixels.hls import from_hls, shifted, to_hls
 
 COLORS = np.random.default_rng(0).integers(0, 256, (500, 3), np.uint8)
 COLORS[:5] = [[0, 0, 0], [255, 255, 255], [90, 90, 90], [255, 0, 0], [0, 0, 255]]

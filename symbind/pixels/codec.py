@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import MXNetError
+from ..base import MXNetError
 
 __all__ = ["AS_IT_IS", "COLOR", "GRAY", "decode", "encode"]
 
