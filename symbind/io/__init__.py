@@ -4,6 +4,7 @@ from .adapt import as_data_iter
 from .csv import CSVIter
 from .data_loader import DataLoaderIter
 from .detection_record import ImageDetRecordIter
+from .file_iterator import MXDataIter
 from .image_record import (
     ImageRecordInt8Iter,
     ImageRecordIter,
@@ -11,11 +12,12 @@ from .image_record import (
     ImageRecordUInt8Iter,
     ImageRecordUInt8Iter_v1,
 )
-from .iterator import DataBatch, DataDesc, DataIter, MXDataIter, ResizeIter
+from .iterator import DataBatch, DataDesc, DataIter
 from .libsvm import LibSVMIter
 from .mnist import MNISTIter
 from .ndarray_iter import NDArrayIter
 from .prefetch import PrefetchingIter
+from .resize import ResizeIter
 
 __all__ = [
     "CSVIter",

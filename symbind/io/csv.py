@@ -11,7 +11,7 @@ import numpy as np
 
 from ..base import MXNetError
 from ..ndarray import array
-from .iterator import MXDataIter
+from .file_iterator import MXDataIter, warn_of_ignored
 from .rows import RoundIter
 
 __all__ = ["CSVIter"]
@@ -100,9 +100,3 @@ def read_csv(path: str | os.PathLike[str], shape: int | tuple[int, ...], dtype: 
             f"{os.fspath(path)!r} has {table.shape[1]} numbers a line, but shape {shape} needs {math.prod(shape)}"
         )
     return table.reshape(-1, *shape)
-
-
-def warn_of_ignored(iterator: object, ignored: dict[str, Any]) -> None:
-    """MXNet's file iterators accept any keyword, and scripts rely on it; say which ones have no effect."""
-    if ignored:
-        warnings.warn(f"{type(iterator).__name__} makes no use of {', '.join(sorted(ignored))}", stacklevel=3)

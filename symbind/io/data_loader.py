@@ -12,12 +12,12 @@ import torch
 from ..base import MXNetError
 from ..dtype import as_torch
 from ..ndarray import NDArray
-from .iterator import DataBatch, DataDesc, DataIter
+from .iterator import DataBatch, DataDesc, WholeBatchIter
 
 __all__ = ["DataLoaderIter", "as_array", "walk"]
 
 
-class DataLoaderIter(DataIter):
+class DataLoaderIter(WholeBatchIter):
     """Batches of any iterable.
 
     Parameters
@@ -64,7 +64,6 @@ class DataLoaderIter(DataIter):
         self.batch_size = self.provide_data[0].shape[0]
         # Copies: what fills up a short batch must not depend on what the loader does with its arrays.
         self._first = [x.clone() for x in data], [x.clone() for x in label]
-        self._batch: DataBatch | None = None
 
     def reset(self) -> None:
         # Begun only when it is asked for: a loader may start processes.
@@ -76,26 +75,8 @@ class DataLoaderIter(DataIter):
             self._items = walk(self._loader, again=True)
         self._untouched = False
         item = next(self._items, None)
-        self._batch = None if item is None else self._made(item)
-        return self._batch is not None
-
-    def next(self) -> DataBatch:
-        if not self.iter_next():
-            raise StopIteration
-        assert self._batch is not None
-        return self._batch
-
-    def getdata(self) -> Any:
-        return None if self._batch is None else self._batch.data
-
-    def getlabel(self) -> Any:
-        return None if self._batch is None else self._batch.label
-
-    def getindex(self) -> Any:
-        return None if self._batch is None else self._batch.index
-
-    def getpad(self) -> Any:
-        return None if self._batch is None else self._batch.pad
+        self.current_batch = None if item is None else self._made(item)
+        return self.current_batch is not None
 
     # ---- one batch ---------------------------------------------------------------------------------------------
 

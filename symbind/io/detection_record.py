@@ -14,10 +14,10 @@ from ..base import MXNetError
 from ..ndarray import NDArray
 from ..pixels.boxes import boxes_of_label
 from ..recordio import IRHeader, read_image_list, unpack
-from .csv import warn_of_ignored
 from .detection_augment import DetectionAugmentation
-from .image_normalize import ImageNormalization, check_image_shape, load_mean_image
-from .image_record import MEANINGLESS, decode_record
+from .file_iterator import warn_of_ignored
+from .image_normalize import ImageNormalization, load_mean_image
+from .image_samples import check_image_shape, decode_record, label_of, settings_of
 from .iterator import DataBatch, DataDesc
 from .record_batches import RecordBatches, Sample
 from .record_source import RecordSource
@@ -95,9 +95,8 @@ class ImageDetRecordIter(RecordBatches):
         label_name: str = "softmax_label",
         **augmentation: Any,
     ) -> None:
-        settings = DetectionAugmentation.__dataclass_fields__.keys() - {"data_shape"}
-        chosen = {key: value for key, value in augmentation.items() if key in settings}
-        warn_of_ignored(self, {key: augmentation[key] for key in augmentation.keys() - settings - MEANINGLESS})
+        chosen, ignored = settings_of(DetectionAugmentation, augmentation)
+        warn_of_ignored(self, ignored)
         if aug_seq != "det_aug_default":
             raise MXNetError(f"The only augmenter of {type(self).__name__} is 'det_aug_default', not {aug_seq!r}")
         shape = check_image_shape(tuple(data_shape))
@@ -161,12 +160,7 @@ class ImageDetRecordIter(RecordBatches):
         batch.label[0].tensor[row, : values.size] = torch.from_numpy(values)
 
     def _label(self, header: IRHeader) -> np.ndarray:
-        if self._labels is not None:
-            if header.id not in self._labels:
-                raise MXNetError(f"the list has no image {header.id}")
-            values = self._labels[header.id][0]
-        else:
-            values = np.array(header.label, np.float32).reshape(-1)
+        values = label_of(header, self._labels)
         if self._label_width > 0 and values.size != self._label_width:
             raise MXNetError(f"{values.size}-dimensional label but label_width is set to {self._label_width}")
         return values

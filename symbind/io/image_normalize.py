@@ -15,18 +15,7 @@ from .. import ndarray as nd
 from ..base import MXNetError
 from ..ndarray import NDArray
 
-__all__ = ["ImageNormalization", "check_image_shape", "load_mean_image", "save_mean_image"]
-
-# Grey; red, green, blue; and alpha with them.
-CHANNELS = (1, 3, 4)
-
-
-def check_image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """``shape`` itself; MXNetError unless it is (1, 3 or 4, height, width)."""
-    if len(shape) != 3 or shape[0] not in CHANNELS or min(shape) < 1:
-        raise MXNetError(f"data_shape must be (1, 3 or 4, height, width), got {shape}")
-    return shape[0], shape[1], shape[2]
-
+__all__ = ["ImageNormalization", "load_mean_image", "save_mean_image"]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageNormalization:

@@ -15,24 +15,21 @@ import torch
 from ..base import MXNetError
 from ..dtype import as_torch
 from ..ndarray import NDArray
-from ..pixels import codec
 from ..recordio import IRHeader, read_image_list, unpack
-from .csv import warn_of_ignored
+from .file_iterator import warn_of_ignored
 from .image_augment import ImageAugmentation
-from .image_normalize import ImageNormalization, check_image_shape, load_mean_image, save_mean_image
+from .image_normalize import ImageNormalization, load_mean_image, save_mean_image
+from .image_samples import check_image_shape, decode_record, label_of, settings_of
 from .iterator import DataBatch, DataDesc
 from .record_batches import RecordBatches, Sample
 from .record_source import RecordSource
 
 __all__ = [
     "ImageRecordInt8Iter", "ImageRecordIter", "ImageRecordIter_v1", "ImageRecordUInt8Iter",
-    "ImageRecordUInt8Iter_v1", "decode_record",
+    "ImageRecordUInt8Iter_v1",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
-
-# Settings that MXNet knows and that mean nothing here: where its batches are allocated.
-MEANINGLESS = {"ctx", "device_id"}
 
 
 class ImageRecordIter(RecordBatches):
@@ -120,9 +117,8 @@ class ImageRecordIter(RecordBatches):
         label_name: str = "softmax_label",
         **augmentation: Any,
     ) -> None:
-        settings = ImageAugmentation.__dataclass_fields__.keys() - {"data_shape"}
-        chosen = {key: value for key, value in augmentation.items() if key in settings}
-        warn_of_ignored(self, {key: augmentation[key] for key in augmentation.keys() - settings - MEANINGLESS})
+        chosen, ignored = settings_of(ImageAugmentation, augmentation)
+        warn_of_ignored(self, ignored)
         if aug_seq != "aug_default":
             raise MXNetError(f"The only augmenter of {type(self).__name__} is 'aug_default', not {aug_seq!r}")
         if label_width < 1:
@@ -208,26 +204,12 @@ class ImageRecordIter(RecordBatches):
         return self._augment(decode_record(file, self._augment.data_shape[0]), sample.random())
 
     def _label(self, header: IRHeader) -> np.ndarray:
+        values = label_of(header, self._labels)
         if self._labels is not None:
-            if header.id not in self._labels:
-                raise MXNetError(f"the list has no image {header.id}")
-            values = self._labels[header.id][0][: self._label_width]
-        else:
-            values = np.array(header.label, np.float32).reshape(-1)
+            values = values[: self._label_width]
         if values.size != self._label_width:
             raise MXNetError(f"{values.size} labels, expected label_width={self._label_width}")
         return values
-
-
-def decode_record(file: bytes, channels: int) -> torch.Tensor:
-    """The pixels (height, width, channels) of an image file; MXNetError if 4 channels are wanted and it has others."""
-    if channels < 4:
-        return torch.from_numpy(codec.decode(file, codec.GRAY if channels == 1 else codec.COLOR))
-    pixels = codec.decode(file, codec.AS_IT_IS)
-    found = pixels.shape[2] if pixels.ndim == 3 else 1
-    if found != channels:
-        raise MXNetError(f"Expected {channels} channels, got {found}")
-    return torch.from_numpy(pixels)
 
 
 class ImageRecordUInt8Iter(ImageRecordIter):

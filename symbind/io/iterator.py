@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..stateful import state_of
+from ..ndarray import NDArray
 
-if TYPE_CHECKING:
-    from ..ndarray import NDArray
-
-__all__ = ["DataBatch", "DataDesc", "DataIter", "MXDataIter", "ResizeIter"]
+__all__ = ["DataBatch", "DataDesc", "DataIter", "WholeBatchIter"]
 
 
 class _NameAndShape(NamedTuple):
@@ -172,55 +169,15 @@ class DataIter:
         raise NotImplementedError(f"{type(self).__name__} does not tell where it stands")
 
 
-class MXDataIter(DataIter):
-    """Base of the iterators over files, which have one array of data and one of labels.
+class WholeBatchIter(DataIter):
+    """Base of iterators whose :meth:`iter_next` makes a whole batch, :attr:`current_batch`: the getters look into it.
 
-    :meth:`getdata` and :meth:`getlabel` give that array, where other iterators give a list. (In MXNet these iterators
-    are written in C++, and this class wraps them.)
+    It is None before the first batch.
     """
 
-    def next(self) -> DataBatch:
-        if not self.iter_next():
-            raise StopIteration
-        return DataBatch([self.getdata()], [self.getlabel()], self.getpad(), self.getindex())
-
-    def getdata(self) -> Any:
-        data = super().getdata()
-        return None if data is None else data[0]
-
-    def getlabel(self) -> Any:
-        label = super().getlabel()
-        return None if label is None else label[0]
-
-
-class ResizeIter(DataIter):
-    """Another iterator with an epoch of exactly ``size`` batches; it is started again whenever it runs out.
-
-    Parameters
-    ----------
-    data_iter : DataIter
-    size : int
-        Batches in an epoch.
-    reset_internal : bool
-        Whether :meth:`reset` also resets ``data_iter``; if not, an epoch goes on where the last one stopped.
-    """
-
-    def __init__(self, data_iter: DataIter, size: int, reset_internal: bool = True) -> None:
-        super().__init__(data_iter.batch_size)
-        self.data_iter = data_iter
-        self.size = size
-        self.reset_internal = reset_internal
-        self.cur = 0
+    def __init__(self, batch_size: int = 0) -> None:
+        super().__init__(batch_size)
         self.current_batch: DataBatch | None = None
-        self.provide_data = data_iter.provide_data
-        self.provide_label = data_iter.provide_label
-        if hasattr(data_iter, "default_bucket_key"):
-            self.default_bucket_key = data_iter.default_bucket_key
-
-    def reset(self) -> None:
-        self.cur = 0
-        if self.reset_internal:
-            self.data_iter.reset()
 
     def next(self) -> DataBatch:
         # The batch goes through as it is: it may carry a bucket key and descriptions of its own.
@@ -228,25 +185,6 @@ class ResizeIter(DataIter):
             raise StopIteration
         assert self.current_batch is not None
         return self.current_batch
-
-    def iter_next(self) -> bool:
-        if self.cur >= self.size:
-            return False
-        try:
-            self.current_batch = self.data_iter.next()
-        except StopIteration:
-            self.data_iter.reset()
-            self.current_batch = self.data_iter.next()
-        self.cur += 1
-        return True
-
-    def state_dict(self) -> dict[str, Any] | None:
-        inner = state_of(self.data_iter)
-        return None if inner is None else {"cur": self.cur, "data_iter": inner}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.data_iter.load_state_dict(state["data_iter"])
-        self.cur = state["cur"]
 
     def getdata(self) -> Any:
         return None if self.current_batch is None else self.current_batch.data

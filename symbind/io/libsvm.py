@@ -11,8 +11,7 @@ import torch
 
 from ..base import MXNetError
 from ..ndarray.sparse import CSRNDArray
-from .csv import warn_of_ignored
-from .iterator import MXDataIter
+from .file_iterator import MXDataIter, warn_of_ignored
 from .rows import RoundIter
 
 __all__ = ["LibSVMIter", "read_libsvm"]

@@ -14,8 +14,7 @@ import numpy as np
 
 from ..base import MXNetError
 from ..ndarray import array
-from .csv import warn_of_ignored
-from .iterator import MXDataIter
+from .file_iterator import MXDataIter, warn_of_ignored
 from .rows import RowIter
 
 __all__ = ["MNISTIter", "read_idx"]

@@ -9,12 +9,12 @@ from typing import Any
 
 from ..base import MXNetError
 from ..stateful import state_of
-from .iterator import DataBatch, DataDesc, DataIter
+from .iterator import DataBatch, DataDesc, DataIter, WholeBatchIter
 
 __all__ = ["PrefetchingIter"]
 
 
-class PrefetchingIter(DataIter):
+class PrefetchingIter(WholeBatchIter):
     """Reads one or more iterators ahead, each in a thread of its own, and joins their batches.
 
     Parameters
@@ -49,7 +49,6 @@ class PrefetchingIter(DataIter):
         self.provide_data = _joined([i.provide_data for i in self.iters], rename_data, "rename_data")
         self.provide_label = _joined([i.provide_label for i in self.iters], rename_label, "rename_label")
         super().__init__(self.provide_data[0][1][0])
-        self.current_batch: DataBatch | None = None
         self._readers = [_Reader(iterator, depth) for iterator in self.iters]
         self._taken = 0
 
@@ -94,12 +93,6 @@ class PrefetchingIter(DataIter):
         )
         return True
 
-    def next(self) -> DataBatch:
-        if not self.iter_next():
-            raise StopIteration
-        assert self.current_batch is not None
-        return self.current_batch
-
     def state_dict(self) -> dict[str, Any] | None:
         """Where the iterators stood at the last reset, and how many batches have been taken since."""
         begun = [reader.begun for reader in self._readers]
@@ -109,18 +102,6 @@ class PrefetchingIter(DataIter):
         for reader, begun in zip(self._readers, state["begun"], strict=True):
             reader.begin_at(begun, state["taken"])
         self._taken = state["taken"]
-
-    def getdata(self) -> Any:
-        return None if self.current_batch is None else self.current_batch.data
-
-    def getlabel(self) -> Any:
-        return None if self.current_batch is None else self.current_batch.label
-
-    def getindex(self) -> Any:
-        return None if self.current_batch is None else self.current_batch.index
-
-    def getpad(self) -> Any:
-        return None if self.current_batch is None else self.current_batch.pad
 
 
 class _Reader:

@@ -14,11 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from random import Random
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from ..base import MXNetError
-from .iterator import DataBatch, MXDataIter
+from .file_iterator import MXDataIter
+from .iterator import DataBatch, WholeBatchIter
 from .record_source import RecordSource
 
 __all__ = ["RecordBatches", "Sample"]
@@ -41,7 +41,7 @@ class _Promise(NamedTuple):
     parts: list[Future[None]]
 
 
-class RecordBatches(MXDataIter):
+class RecordBatches(MXDataIter, WholeBatchIter):
     """Base of iterators over the records of a file.
 
     A subclass defines :meth:`new_batch` and :meth:`fill`, and calls :meth:`reset` when it is ready.
@@ -85,7 +85,6 @@ class RecordBatches(MXDataIter):
         self._all_taken = False
         self._fresh = True  # nothing has been taken since the beginning of the data
         self._promised: deque[_Promise] = deque()
-        self._batch: DataBatch | None = None
         self._threads = _start_threads(preprocess_threads)
 
     def new_batch(self, samples: Sequence[Sample], pad: int) -> DataBatch:
@@ -147,27 +146,15 @@ class RecordBatches(MXDataIter):
 
     def iter_next(self) -> bool:
         if not self._promised:
-            self._batch = None
+            self.current_batch = None
             return False
         # A batch that failed stays where it is, so that asking again fails again.
         for part in self._promised[0].parts:
             part.result()
-        self._batch = self._promised.popleft().batch
+        self.current_batch = self._promised.popleft().batch
         self._handed_out += 1
         self._read_ahead()
         return True
-
-    def getdata(self) -> Any:
-        return self._batch.data[0] if self._batch and self._batch.data else None
-
-    def getlabel(self) -> Any:
-        return self._batch.label[0] if self._batch and self._batch.label else None
-
-    def getpad(self) -> int | None:
-        return self._batch.pad if self._batch else None
-
-    def getindex(self) -> np.ndarray | None:
-        return self._batch.index if self._batch else None
 
     def _read_ahead(self) -> None:
         """Keep the threads supplied."""
