@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ class DataParallelExecutorGroup:
 
     def _part(self, array: Any, axis: int, index: int) -> Any:
         """What of ``array`` belongs to the context; all of it if there is no axis of samples."""
-        if len(self.execs) == 1 or axis < 0:
+        if len(self.execs) == 1 or axis < 0 or array is None:
             return array
         here = (slice(None),) * axis + (self.slices[index],)
         if not isinstance(array, NDArray):
@@ -138,14 +139,19 @@ class DataParallelExecutorGroup:
             executor.forward(is_train)
 
     def backward(self, out_grads: Any = None) -> None:
-        """Compute the gradients of the last forward; ``out_grads`` are those of the outputs for the whole batch."""
+        """Compute the gradients of the last forward; ``out_grads`` are those of the outputs for the whole batch.
+
+        As for an executor, a list may have None for losses and end before them.
+        """
         if out_grads is None or len(self.execs) == 1:
             for executor in self.execs:
                 executor.backward(out_grads)
             return
         grads = [out_grads] if isinstance(out_grads, NDArray) else out_grads
+        # One gradient too many goes to the executors whole; it is for them to complain.
+        axes = self._output_axes[: len(grads)]
         for i, executor in enumerate(self.execs):
-            executor.backward([self._part(grad, axis, i) for grad, axis in zip(grads, self._output_axes, strict=True)])
+            executor.backward([self._part(grad, axis, i) for grad, axis in zip_longest(grads, axes, fillvalue=-1)])
 
     def outputs(self, merged: bool) -> list[Any]:
         """Each output for the whole batch, or as a list with one array per context."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -239,8 +240,8 @@ class Executor:
     def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
         """Compute the gradients of the last forward into ``grad_arrays`` as ``grad_req`` says.
 
-        ``out_grads`` are the gradients of the outputs: an array, a list, or a dict by output name. They are needed
-        unless every output is a loss.
+        ``out_grads`` are the gradients of the outputs: an array, a list, or a dict by output name. Losses need none:
+        a list may have None for them, and ends after the last output that is no loss.
         """
         self._take_head_gradients(out_grads)
         ran = self._programs.get(self._is_train)
@@ -278,9 +279,9 @@ class Executor:
             out_grads = [out_grads]
         elif isinstance(out_grads, dict):
             out_grads = [out_grads.get(name) for name in self._symbol.list_outputs()]
-        if len(out_grads) != len(self.outputs):
+        if len(out_grads) > len(self.outputs):
             raise MXNetError(f"backward got {len(out_grads)} head gradients for {len(self.outputs)} outputs")
-        for name, value, target in zip(self._symbol.list_outputs(), out_grads, self._head_gradients):
+        for name, value, target in zip_longest(self._symbol.list_outputs(), out_grads, self._head_gradients):
             if target is None:
                 continue
             if value is None:

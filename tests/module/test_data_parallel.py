@@ -101,6 +101,20 @@ def test_gradients_of_outputs_are_shared_out() -> None:
     np.testing.assert_array_equal(*grads)
 
 
+def test_gradients_of_losses_may_be_left_out() -> None:
+    net = mx.sym.Group([mx.sym.Variable("data") * 2, mx.sym.MakeLoss(mx.sym.Variable("data"))])
+    data = mx.nd.array(np.arange(6).reshape(6, 1))
+    module = mx.mod.Module(net, label_names=None, context=TWO)
+    module.bind([("data", (6, 1))], inputs_need_grad=True)
+    module.init_params()
+    for heads in ([data], [data, None]):
+        module.forward(mx.io.DataBatch([data]), is_train=True)
+        module.backward(heads)
+        assert (module.get_input_grads()[0] == 2 * data + 1).asnumpy().all()
+    with pytest.raises(mx.MXNetError, match="3 head gradients for 2 outputs"):
+        module.backward([data] * 3)
+
+
 def test_another_batch_size() -> None:
     whole, shared = bound(mx.cpu()), bound(TWO)
     batch = samples(9).next()

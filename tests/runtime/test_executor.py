@@ -131,10 +131,24 @@ def test_head_gradients_in_every_form():
     for heads in ([ones, ones, ones], dict(zip(names, [ones] * 3)), [ones, None, ones]):
         ex.backward(heads)
         assert (ex.grad_dict["x"].asnumpy() == 3).all()
-    with pytest.raises(mx.MXNetError, match="2 head gradients for 3 outputs"):
+    with pytest.raises(mx.MXNetError, match=f"head gradient of output {names[2]} is required"):
         ex.backward([ones, ones])
+    with pytest.raises(mx.MXNetError, match="4 head gradients for 3 outputs"):
+        ex.backward([ones] * 4)
     with pytest.raises(mx.MXNetError, match=r"has shape \(3,\), expected \(2,\)"):
         ex.backward([mx.nd.ones((3,)), ones, ones])
+
+
+def test_head_gradients_end_where_only_losses_follow():
+    x = mx.sym.var("x")
+    group = mx.sym.Group([x * 2, mx.sym.MakeLoss(x * x), mx.sym.BlockGrad(x)])
+    ex = group.bind(mx.cpu(), {"x": mx.nd.array([3.0])}, {"x": mx.nd.zeros((1,))})
+    for heads in (mx.nd.ones((1,)), [mx.nd.ones((1,))], [mx.nd.ones((1,)), None]):
+        ex.forward(is_train=True)
+        ex.backward(heads)
+        assert ex.grad_dict["x"].asscalar() == 2 + 2 * 3
+    with pytest.raises(mx.MXNetError, match="is required"):
+        ex.backward([])
 
 
 def test_a_loss_needs_no_head_gradient():
