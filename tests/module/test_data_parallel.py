@@ -102,7 +102,8 @@ def test_gradients_of_outputs_are_shared_out() -> None:
 
 
 def test_gradients_of_losses_may_be_left_out() -> None:
-    net = mx.sym.Group([mx.sym.Variable("data") * 2, mx.sym.MakeLoss(mx.sym.Variable("data"))])
+    x = mx.sym.Variable("data")
+    net = mx.sym.Group([x * 2, mx.sym.MakeLoss(x)])
     data = mx.nd.array(np.arange(6).reshape(6, 1))
     module = mx.mod.Module(net, label_names=None, context=TWO)
     module.bind([("data", (6, 1))], inputs_need_grad=True)
