@@ -21,7 +21,7 @@ from ..graph.node import Node, post_order
 from ..graph.symbol import Symbol
 from ..ops.shapes import is_known, merge
 
-__all__ = ["infer_dtypes", "infer_shapes", "listed_dtypes", "listed_shapes", "variable_shape"]
+__all__ = ["infer_dtypes", "infer_shapes", "listed_dtypes", "listed_shapes", "require_complete", "variable_shape"]
 
 Shape = tuple[int, ...]
 Value = TypeVar("Value")
@@ -131,6 +131,21 @@ def _shape_text(shape: Shape | None) -> str:
 
 def _dtype_text(dtype: torch.dtype | None) -> str:
     return "?" if dtype is None else name_of(dtype)
+
+
+def require_complete(order: Sequence[Node], shapes: Mapping[Node, Any], dtypes: Mapping[Node, Any]) -> None:
+    """MXNetError naming a value whose shape or type inference could not decide."""
+    for node in order:
+        if node.op is not None and node.op.measured:
+            raise MXNetError(
+                f"The shape of {node.output_name(0)} follows from the numbers in the inputs of {node.op.name}, which "
+                "therefore runs on arrays only, in no network that is bound"
+            )
+        for i in range(node.num_outputs):
+            if not is_known(shapes[node][i]):
+                raise MXNetError(f"Cannot decide the shape of {node.output_name(i)}: known is {shapes[node][i]}")
+            if dtypes[node][i] is None:
+                raise MXNetError(f"Cannot decide the type of {node.output_name(i)}")
 
 
 # ---- what variables say of themselves -----------------------------------------------------------

@@ -16,8 +16,7 @@ from ..graph.symbol import Symbol
 from ..ndarray import NDArray
 from ..ndarray.memory import zeros
 from ..ops.shapes import is_known, product
-from ..passes.infer import infer_dtypes, infer_shapes
-from .compile import require_complete
+from ..passes.infer import infer_dtypes, infer_shapes, require_complete
 from .executor import Executor
 
 __all__ = ["bind", "simple_bind"]

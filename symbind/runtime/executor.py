@@ -21,10 +21,11 @@ from ..ops.shapes import is_known, product
 from ..passes.cells import CELLS
 from ..passes.fuse import fuse
 from ..passes.gradient import Gradient, build_gradient
-from ..passes.infer import infer_dtypes, infer_shapes
+from ..passes.infer import infer_dtypes, infer_shapes, require_complete
 from ..passes.select_late import select_late
 from ..profiler.recorder import recorder
-from .compile import Bound, GradientTarget, compile_program, require_complete
+from .bound import Bound, GradientTarget
+from .compile import compile_program
 from .engines import engine_for
 from .program import Program
 from .report import PlanReport, report

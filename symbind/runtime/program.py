@@ -10,15 +10,19 @@ from itertools import zip_longest
 import torch
 
 from ..base import MXNetError
+from ..generators import generator
 from ..graph.node import Entry, Node
+from ..ndarray.laid_out import LaidOut
 from ..ops.kernels import sequence
 from ..ops.operator import Environment, Kernel
 from ..ops.shapes import product
+from ..passes.layout import Arranged
 from ..passes.plan import InArena, Kept, Plan, Step, Store
 from ..profiler.recorder import Recorder
 from .arena import ArenaMemory
-from .engine import Engine, Implementation, Layout, Value
-from .resident import ResidentArgument, ResidentGradient
+from .bound import Places
+from .engine import Engine, Implementation
+from .resident import EngineOrder
 
 __all__ = ["Instruction", "Program"]
 
@@ -58,49 +62,44 @@ class Program:
     ``forward[is_train]`` and ``backward[is_train]`` are lists of calls; operators that do the same in both modes are
     the same call in both lists. ``modes`` limits which are built. ``hoisted`` nodes, in independent parts, run before
     that when parameters have changed, by a plan of their own, in the same arena: nothing of a run is left there then.
-    ``residents`` and ``resident_gradients`` are the caller's arrays that are kept in layouts of their own.
     """
 
     def __init__(
         self,
         plan: Plan,
-        kept: Mapping[Kept, torch.Tensor],
+        places: Places,
         shapes: Mapping[Node, list[Shape]],
         dtypes: Mapping[Node, list[torch.dtype]],
-        implementations: Mapping[Node, Implementation],
-        layouts: Mapping[Entry, Layout],
+        arranged: Arranged,
         device: torch.device,
-        generator: torch.Generator,
-        modes: Sequence[bool] = (True, False),
-        share: ArenaMemory | None = None,
-        hoisted: Sequence[Sequence[Node]] = (),
-        preparation: Plan | None = None,
-        residents: Sequence[ResidentArgument] = (),
-        resident_gradients: Sequence[ResidentGradient] = (),
+        modes: Sequence[bool],
+        share: ArenaMemory | None,
+        hoisted: Sequence[Sequence[Node]],
+        preparation: Plan,
     ) -> None:
         self.plan = plan
-        self._residents = residents
-        plans = [plan] if preparation is None else [preparation, plan]
+        self._residents = places.residents
+        plans = [preparation, plan]
         self.arena = ArenaMemory(max(p.arena_bytes for p in plans), device, share)
         self._places = {entry: place for p in plans for entry, place in p.places.items()}
         self._workspaces = {node: offset for p in plans for node, offset in p.workspaces.items()}
-        self._kept = dict(kept)
+        self._kept = dict(places.tensors)
         self._shapes, self._dtypes = shapes, dtypes
-        self._implementations, self._layouts = implementations, layouts
+        self._implementations, self._layouts = arranged.implementations, arranged.layouts
         self._arrays: dict[Entry, torch.Tensor] = {}
-        self._inference = Environment(False, device, generator)
-        self._preparations = [] if preparation is None else self._prepare_parameters(hoisted, preparation)
+        self._inference = Environment(False, device, generator(device))
+        self._preparations = self._prepare_parameters(hoisted, preparation)
         self.instructions: dict[str, dict[bool, list[Instruction]]] = {"forward": {}, "backward": {}}
         for phase, steps in (("forward", plan.forward), ("backward", plan.backward)):
             built: dict[int, Instruction | None] = {}
             for mode in modes:
-                env = Environment(mode, device, generator)
+                env = Environment(mode, device, generator(device))
                 for i, step in enumerate(steps):
                     if i not in built or (isinstance(step, Node) and step.op.mode_dependent):
                         built[i] = self._instruction(step, env)
                 self.instructions[phase][mode] = [x for x in built.values() if x is not None]
         self.forward = {mode: self._calls(listed) for mode, listed in self.instructions["forward"].items()}
-        hand_over = [gradient.hand_over for gradient in resident_gradients]
+        hand_over = [gradient.hand_over for gradient in places.resident_gradients]
         self.backward = {
             mode: [*self._calls(listed), *hand_over] for mode, listed in self.instructions["backward"].items()
         }
@@ -187,15 +186,7 @@ class Program:
         array = self.array(entry)
         if layout is None:
             return array
-        shape, dtype = self._shapes[entry.node][entry.index], self._dtypes[entry.node][entry.index]
-        conversion = engine.convert(Value(shape, dtype, layout), None)
-        assert conversion is not None, "every layout can be made plain"
-        result = torch.empty(shape, dtype=dtype, device=array.device)
-        workspace = torch.empty(conversion.workspace, dtype=torch.uint8, device=array.device)
-        call = conversion.kernel([array], [result], workspace if len(workspace) else None, self._inference)
-        if call is not None:
-            call()
-        return result
+        return LaidOut(array, EngineOrder(engine, layout), self._shapes[entry.node][entry.index]).plain()
 
     def run_watched(self, is_train: bool, before: Callable[[Node], None], after: Callable[[Node], None]) -> None:
         """Run forward, calling ``before`` and ``after`` with each node: what it reads may be gone when it has run."""
