@@ -197,7 +197,8 @@ class Pooling(_Pooling):
     .. math:: o_i = \left\lfloor \frac{d_i + 2\,pad_i - kernel_i}{stride_i} \right\rfloor + 1
 
     for the convention *valid*; *full* rounds up; *same* has :math:`\lceil d_i / stride_i \rceil` windows that start
-    on the data. What a window sees beyond the padding is in no statistic. ``global_pool`` gives :math:`o_i = 1`.
+    on the data. What a window sees beyond the padding is in no statistic. ``global_pool`` gives :math:`o_i = 1`. On the
+    CPU, as in MXNet, NaN is never the largest number; if there is no other, that is the smallest finite one.
 
     Raises MXNetError if the kernel is larger than the padded data, or has another number of axes.
     """

@@ -310,7 +310,8 @@ class Clip(Operator):
     r""":math:`\min(\max(x, a_{\min}), a_{\max})` of every number :math:`x` of ``data``.
 
     Shape and type are those of ``data``; whole numbers meet the whole parts of the bounds. The gradient passes where
-    :math:`a_{\min} \le x \le a_{\max}`.
+    :math:`a_{\min} \le x \le a_{\max}`. NaN stays NaN, except where inference fuses the operator with a layer on the
+    CPU: there it becomes :math:`a_{\min}`.
     """
 
     name = "clip"

@@ -109,19 +109,24 @@ def _in_turn(
 # ---- which operators follow -----------------------------------------------------------------------
 
 
+#: The library's own rectifier makes zero of what is not a number, and a training that diverges would seem to go on.
+#: ``x * min(max(alpha * x, 0), 1)`` with a huge alpha is a rectifier as well, in as much time, and NaN stays in the x.
+RECTIFIER = Eltwise(Algorithm.HARD_SWISH, torch.finfo(torch.float32).max)
+
+
 def _activation(p: Params) -> Eltwise | None:
-    algorithm = {
-        "relu": Algorithm.RELU,
-        "sigmoid": Algorithm.LOGISTIC,
-        "tanh": Algorithm.TANH,
-        "softrelu": Algorithm.SOFT_RELU,
+    return {
+        "relu": RECTIFIER,
+        "sigmoid": Eltwise(Algorithm.LOGISTIC),
+        "tanh": Eltwise(Algorithm.TANH),
+        "softrelu": Eltwise(Algorithm.SOFT_RELU, 1.0),
     }.get(p.act_type)
-    return None if algorithm is None else Eltwise(algorithm, float(algorithm == Algorithm.SOFT_RELU))
 
 
 def _leaky(p: Params) -> Eltwise | None:
-    algorithm = {"leaky": Algorithm.RELU, "elu": Algorithm.ELU}.get(p.act_type)
-    return None if algorithm is None else Eltwise(algorithm, p.slope)
+    if p.act_type == "leaky":
+        return Eltwise(Algorithm.RELU, p.slope) if p.slope else RECTIFIER
+    return Eltwise(Algorithm.ELU, p.slope) if p.act_type == "elu" else None
 
 
 #: By operator: the function of one number that it is, None for parameters with which it is none.
@@ -129,7 +134,7 @@ _FUNCTIONS: dict[str, Callable[[Params], Eltwise | None]] = {
     "Activation": _activation,
     "LeakyReLU": _leaky,
     "clip": lambda p: Eltwise(Algorithm.CLIP_V2, p.a_min, p.a_max),
-    "relu": lambda p: Eltwise(Algorithm.RELU),
+    "relu": lambda p: RECTIFIER,
     "sigmoid": lambda p: Eltwise(Algorithm.LOGISTIC),
     "tanh": lambda p: Eltwise(Algorithm.TANH),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -39,6 +40,7 @@ class _Layer:
         self.desc = self._desc()
         self.layout = self.view.layout(self.desc)
         self.epsilon = node.params.eps
+        self.rectified = rectified
         self.flags = SCALE_AND_SHIFT | (NormalizationFlag.RELU if rectified else NormalizationFlag(0))
         self._keeps = keeps
 
@@ -101,6 +103,7 @@ class _Implementation:
 class _Forward(_Implementation):
     def __init__(self, node: Node, layer: _Layer) -> None:
         super().__init__(node, layer, 1, layer.forward(True), layer.forward(False))
+        self._rectified = layer.rectified
         if self._mask is not None:
             self.output_layouts = [*self.output_layouts, self._mask]
 
@@ -124,13 +127,32 @@ class _Forward(_Implementation):
             places |= {Arg.MEAN: mean, Arg.VARIANCE: deviation}
             steps.append(self._bind(self._from_batch, places, workspace))
             steps.append(lambda: deviation.add_(p.eps).rsqrt_())
+            if self._rectified:
+                steps.append(_show_nan(output, gamma, beta, deviation))
         else:
             places |= {Arg.MEAN: moving_mean, Arg.VARIANCE: moving_var}
             steps.append(self._bind(self._given, places, workspace))
+            if self._rectified:
+                steps.append(_show_nan(output, gamma, beta, moving_mean, moving_var))
             if p.output_mean_var:  # otherwise nobody reads them
                 steps.append(partial(mean.copy_, moving_mean))
                 steps.append(lambda: torch.add(moving_var, p.eps, out=deviation).rsqrt_())
         return sequence(steps)
+
+
+def _show_nan(output: torch.Tensor, *per_channel: torch.Tensor) -> Kernel:
+    """The library's rectifier makes zero of what is not a number; undone if that is the case for a whole channel.
+
+    One such number in a batch makes its statistics such numbers. All channels are written over, for the next layer
+    would mix them anyway.
+    """
+    together = torch.empty(len(per_channel), len(per_channel[0]))
+
+    def check() -> None:
+        if math.isnan(torch.stack(per_channel, out=together).amax().item()):
+            output.fill_(math.nan)
+
+    return check
 
 
 class _Backward(_Implementation):
