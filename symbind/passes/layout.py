@@ -61,10 +61,11 @@ def arrange(
     dtypes: dict[Node, list[torch.dtype]],
     value: Any,
     fallback: Fallback,
+    *,
     training: bool,
-    settled: Mapping[Node, Any] | None = None,
-    movable: Collection[Node] = (),
-    like: Mapping[int, Node] | None = None,
+    settled: Mapping[Node, Any],
+    movable: Collection[Node],
+    like: Mapping[int, Node],
 ) -> Arranged:
     """Choose an implementation for every node; ``outputs`` come out plain.
 
@@ -74,78 +75,112 @@ def arrange(
     Variables are plain, but those in ``settled`` have a layout, and parameters in ``movable`` get the one that the
     first node to read them wants. ``like`` says by position which outputs come out in the layout of which variable.
     """
-    result = Arranged([], layouts={Entry(node): layout for node, layout in (settled or {}).items()})
-    movable = set(movable).difference(settled or {})
-    copies: dict[Node, Node] = {}
-    converted: dict[tuple[Entry, Any], Entry] = {}
+    arranger = _Arranger(execution_order(outputs), engine, shapes, dtypes, value, fallback, training, settled, movable)
+    result = arranger.result
+    # What leaves the program is converted as soon as it is there.
+    for position, (node, i) in enumerate(outputs):
+        layout = result.layouts.get(Entry(like[position])) if position in like else None
+        result.outputs.append(arranger.in_layout(arranger.copy_of(Entry(node, i)), layout, node.serial + 0.5))
+    return result
 
-    def described(entry: Entry) -> Any:
-        node, i = entry
-        return value(shapes[node][i], dtypes[node][i], result.layouts.get(entry))
 
-    def is_reused(entry: Entry, reader: Node) -> bool:
-        """Whether a conversion of ``entry`` for this kind of node serves many: alike in the graph, or run after run."""
-        is_kept = entry.node.is_variable or entry.node.op.prepares_parameters
-        return (is_kept and not training) or readers[entry, reader.op.name] >= WORTH_A_CONVERSION
+class _Arranger:
+    """Walks a graph in running order, and has every node read its inputs in the layouts that its kernel wants."""
 
-    def in_layout(entry: Entry, layout: Any, reader: float) -> Entry:
+    def __init__(
+        self,
+        order: Sequence[Node],
+        engine: Chooser,
+        shapes: dict[Node, list[Shape]],
+        dtypes: dict[Node, list[torch.dtype]],
+        value: Any,
+        fallback: Fallback,
+        training: bool,
+        settled: Mapping[Node, Any],
+        movable: Collection[Node],
+    ) -> None:
+        self.result = Arranged([], layouts={Entry(node): layout for node, layout in settled.items()})
+        self._engine, self._fallback, self._training = engine, fallback, training
+        self._shapes, self._dtypes, self._value = shapes, dtypes, value
+        self._movable = set(movable).difference(settled)
+        self._copies: dict[Node, Node] = {}
+        self._converted: dict[tuple[Entry, Any], Entry] = {}
+        operators = [node for node in order if not node.is_variable]
+        self._readers = Counter((entry, node.op.name) for node in operators for entry in node.inputs)
+        for node in operators:
+            self._arrange(node)
+
+    def copy_of(self, entry: Entry) -> Entry:
+        """What has taken the place of ``entry``."""
+        return Entry(self._copies.get(entry.node, entry.node), entry.index)
+
+    def in_layout(self, entry: Entry, layout: Any, reader: float) -> Entry:
         """``entry`` in ``layout``, by a conversion that runs just before the node ``reader`` if one is needed."""
-        if result.layouts.get(entry) == layout:
+        if self.result.layouts.get(entry) == layout:
             return entry
-        found = converted.get((entry, layout))
+        found = self._converted.get((entry, layout))
         if found is None:
-            conversion = engine.convert(described(entry), layout)
+            conversion = self._engine.convert(self._described(entry), layout)
             if conversion is None:
-                return in_layout(in_layout(entry, None, reader), layout, reader)
+                return self.in_layout(self.in_layout(entry, None, reader), layout, reader)
             serial = max(reader - 0.5, (entry.node.serial + reader) / 2)
             node = Node(find("_convert_layout"), f"{entry.node.name}_in_layout", None, [entry], serial=serial)
-            shapes[node], dtypes[node] = [shapes[entry.node][entry.index]], [dtypes[entry.node][entry.index]]
-            result.implementations[node] = conversion
-            result.conversions += 1
-            found = converted[entry, layout] = Entry(node)
+            self._shapes[node] = [self._shapes[entry.node][entry.index]]
+            self._dtypes[node] = [self._dtypes[entry.node][entry.index]]
+            self.result.implementations[node] = conversion
+            self.result.conversions += 1
+            found = self._converted[entry, layout] = Entry(node)
             if layout is not None:
-                result.layouts[found] = layout
+                self.result.layouts[found] = layout
             # Going back costs nothing: the original is still there.
-            converted[found, result.layouts.get(entry)] = entry
+            self._converted[found, self.result.layouts.get(entry)] = entry
         return found
 
-    order = execution_order(outputs)
-    readers = Counter((entry, node.op.name) for node in order if not node.is_variable for entry in node.inputs)
-    for node in order:
-        if node.is_variable:
-            continue
-        inputs = [Entry(copies.get(e.node, e.node), e.index) for e in node.inputs]
-        values = [described(e)._replace(reused=is_reused(original, node)) for e, original in zip(inputs, node.inputs)]
-        made = [value(s, t, None) for s, t in zip(shapes[node], dtypes[node])]
-        chosen = engine.implement(node, values, made, training)
-        if chosen is None:
-            chosen = fallback(node, _shared_layout(node, values, made, fallback))
+    def _arrange(self, node: Node) -> None:
+        """Choose how ``node`` runs, and convert what it reads to the layouts of that."""
+        inputs = [self.copy_of(entry) for entry in node.inputs]
+        chosen = self._chosen(node, inputs)
         unread = node.op.unread_inputs(node.params)
         wanted = list(inputs)
         for i, (entry, layout) in enumerate(zip(inputs, chosen.input_layouts)):
             if i in unread:
                 continue
-            if entry.node in movable:
-                movable.discard(entry.node)
+            if entry.node in self._movable:
+                self._movable.discard(entry.node)
                 # What flows through a network comes first, and anew with every batch: to move that is no use.
                 if i > 0 and layout is not None and layout.is_dense:
-                    result.layouts[entry] = layout
-            wanted[i] = in_layout(entry, layout, node.serial)
+                    self.result.layouts[entry] = layout
+            wanted[i] = self.in_layout(entry, layout, node.serial)
         copy = node
         if tuple(wanted) != node.inputs:
             copy = Node(node.op, node.name, node.attrs, wanted, node.params, node.serial)
-            copies[node] = copy
-            shapes[copy], dtypes[copy] = shapes[node], dtypes[node]
-        result.implementations[copy] = chosen
+            self._copies[node] = copy
+            self._shapes[copy], self._dtypes[copy] = self._shapes[node], self._dtypes[node]
+        self.result.implementations[copy] = chosen
         for i, layout in enumerate(chosen.output_layouts):
             if layout is not None:
-                result.layouts[Entry(copy, i)] = layout
-    # What leaves the program is converted as soon as it is there.
-    for position, (node, i) in enumerate(outputs):
-        variable = (like or {}).get(position)
-        layout = None if variable is None else result.layouts.get(Entry(variable))
-        result.outputs.append(in_layout(Entry(copies.get(node, node), i), layout, node.serial + 0.5))
-    return result
+                self.result.layouts[Entry(copy, i)] = layout
+
+    def _chosen(self, node: Node, inputs: Sequence[Entry]) -> Any:
+        """The implementation of ``node`` on ``inputs`` as they lie: the engine's, or else the operator's own."""
+        values = [
+            self._described(entry)._replace(reused=self._is_reused(original, node))
+            for entry, original in zip(inputs, node.inputs)
+        ]
+        made = [self._value(shape, dtype, None) for shape, dtype in zip(self._shapes[node], self._dtypes[node])]
+        chosen = self._engine.implement(node, values, made, self._training)
+        if chosen is None:
+            chosen = self._fallback(node, _shared_layout(node, values, made, self._fallback))
+        return chosen
+
+    def _described(self, entry: Entry) -> Any:
+        node, i = entry
+        return self._value(self._shapes[node][i], self._dtypes[node][i], self.result.layouts.get(entry))
+
+    def _is_reused(self, entry: Entry, reader: Node) -> bool:
+        """Whether a conversion of ``entry`` for this kind of node serves many: alike in the graph, or run after run."""
+        is_kept = entry.node.is_variable or entry.node.op.prepares_parameters
+        return (is_kept and not self._training) or self._readers[entry, reader.op.name] >= WORTH_A_CONVERSION
 
 
 def _shared_layout(node: Node, values: Sequence[Any], made: Sequence[Any], fallback: Fallback) -> Any:
