@@ -51,7 +51,6 @@ class Arranged:
     outputs: list[Entry]
     implementations: dict[Node, Any] = field(default_factory=dict)
     layouts: dict[Entry, Any] = field(default_factory=dict)
-    conversions: int = 0
 
 
 def arrange(
@@ -128,7 +127,6 @@ class _Arranger:
             self._shapes[node] = [self._shapes[entry.node][entry.index]]
             self._dtypes[node] = [self._dtypes[entry.node][entry.index]]
             self.result.implementations[node] = conversion
-            self.result.conversions += 1
             found = self._converted[entry, layout] = Entry(node)
             if layout is not None:
                 self.result.layouts[found] = layout
