@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import threading
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..base import MXNetError, atomic_write
@@ -55,12 +56,12 @@ class Settings:
 
 @dataclass
 class Sum:
-    """Count, total, least and greatest of the values of one name."""
+    """Count, total, least and greatest of the values of one name, and the most bytes that results took."""
 
     count: int = 0
     total: float = 0.0
-    least: float = field(default=float("inf"))
-    greatest: float = field(default=float("-inf"))
+    least: float = math.inf
+    greatest: float = -math.inf
     bytes: int = 0
 
     def add(self, value: float, size: int = 0) -> None:

@@ -22,6 +22,10 @@ from . import file
 __all__ = ["Session", "Snapshot"]
 
 _FORMAT = 1
+_FIELDS = {
+    "batches", "data", "epoch", "finished", "format", "module", "parts", "randomness", "randomness before", "resets",
+    "taken", "used",
+}  # fmt: skip
 _REMEDY = "Remove it to begin a new one"
 
 
@@ -160,7 +164,7 @@ class Session:
             return begin_epoch, 0, False
         path = os.fspath(self._snapshot.path)
         tree = file.read(path)
-        if tree.get("format") != _FORMAT:
+        if tree.get("format") != _FORMAT or not tree.keys() >= _FIELDS:
             raise MXNetError(f"{path!r} holds no state of a training that this version can read")
         stateless = [name for name in tree["parts"] if not hasattr(self._parts.get(name), "load_state_dict")]
         if stateless:

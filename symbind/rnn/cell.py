@@ -103,6 +103,8 @@ class BaseRNNCell:
     params : the parameters of another cell, to be used by this one too.
     """
 
+    _num_hidden: int
+
     def __init__(self, prefix: str = "", params: RNNParams | None = None) -> None:
         self._prefix = prefix
         self._params = RNNParams(prefix) if params is None else params
@@ -228,5 +230,3 @@ class BaseRNNCell:
                 parts = [args.pop(f"{self._prefix}{group}{gate}_{kind}") for gate in self._gate_names]
                 args[f"{self._prefix}{group}_{kind}"] = nd.concatenate(parts)
         return args
-
-    _num_hidden: int

@@ -86,11 +86,24 @@ def rand_ndarray(
     distribution: str | None = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """An NDArray of random numbers: standard normal in the dense storage, which is the only one.
+    """An NDArray of random numbers: standard normal, or uniform in [0, 1) where a sparse one stores something.
 
-    The parameters from ``density`` to ``distribution``, ``dtype`` apart, are about other storages.
+    Parameters
+    ----------
+    stype : ``'default'``, ``'row_sparse'`` or ``'csr'``.
+    density : the probability that a row, or an element of a csr array, is stored; by default drawn at random.
+    modifier_func : a function of a number, applied to what a row_sparse array stores.
+    shuffle_csr_indices, distribution : accepted; the columns of a row are in order, and all alike.
     """
-    return array(random_arrays(shape), ctx, dtype).tostype(stype)
+    if stype == "default":
+        return array(random_arrays(shape), ctx, dtype)
+    share = np.random.uniform() if density is None else density
+    stored = np.random.uniform(size=shape if stype == "csr" else shape[0]) < share
+    values = np.zeros(shape, default_dtype())
+    values[stored] = np.random.uniform(size=values[stored].shape)
+    if modifier_func is not None and stype == "row_sparse":
+        values[stored] = assign_each(values[stored], modifier_func)
+    return array(values, ctx, dtype).tostype(stype)
 
 
 def create_2d_tensor(rows: int, columns: int, dtype: Any = np.int64) -> NDArray:

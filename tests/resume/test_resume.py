@@ -176,6 +176,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(mx.MXNetError, match=r"run\.resume.*may not contain os\.system"):
         run("momentum", resume=file)
+    mx.resume.file.write(file, {"format": 1, "epoch": 3})
+    with pytest.raises(mx.MXNetError, match=r"run\.resume.*that this version can read"):
+        run("momentum", resume=file)
 
 
 def test_what_is_not_a_snapshot() -> None:

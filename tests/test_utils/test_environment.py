@@ -112,6 +112,19 @@ def test_random_shapes_and_arrays():
         tu.random_sample([1], 2)
 
 
+@pytest.mark.parametrize("stype", ["csr", "row_sparse"])
+def test_random_sparse_arrays(stype):
+    np.random.seed(0)
+    array = tu.rand_ndarray((400, 5), stype, density=0.25)
+    assert (array.stype, array.dtype) == (stype, np.float32)
+    values = array.asnumpy()
+    stored = values != 0 if stype == "csr" else (values != 0).any(axis=1)
+    assert 0.15 < stored.mean() < 0.35 and values.min() >= 0 and values.max() < 1
+    assert not tu.rand_ndarray((4, 5), stype, density=0).asnumpy().any()
+    moved = tu.rand_ndarray((40, 5), stype, density=0.5, modifier_func=lambda x: x + 10).asnumpy()
+    assert (moved[moved != 0] >= 10).all() == (stype == "row_sparse")
+
+
 def test_numbered_arrays():
     np.testing.assert_array_equal(tu.create_2d_tensor(3, 2).asnumpy(), [[0, 0], [1, 1], [2, 2]])
     assert tu.create_vector(4).asnumpy().tolist() == [0, 1, 2, 3] and tu.create_vector(4).dtype == np.int64
