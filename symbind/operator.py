@@ -296,9 +296,11 @@ class PythonOp:
         return symbol.Custom(*args, op_type=self._op_type, **kwargs)  # type: ignore[attr-defined]
 
     def list_arguments(self) -> list[str]:
+        """Names of the inputs."""
         return ["data"]
 
     def list_outputs(self) -> list[str]:
+        """Names of the outputs."""
         return ["output"]
 
     def infer_shape(self, in_shape: list[list[int]]) -> Sequence[Any]:

@@ -22,6 +22,7 @@ Shape = tuple[int, ...]
 
 
 def check(options: argparse.Namespace) -> int:
+    """Print operators, variables, outputs and memory of the model, and what is wrong; 1 if it would not run."""
     if not options.model.endswith(ARCHIVES):
         # Before the graph is loaded, which ends at the first operator that is not there.
         counts = count_operators(read_text(options.model))

@@ -16,12 +16,14 @@ __all__ = ["convert", "plan", "plot", "predict", "summary"]
 
 
 def summary(options: argparse.Namespace) -> int:
+    """Print the table of layers."""
     model = load(options)
     print_summary(model.symbol, input_shapes(options, model) or None)
     return 0
 
 
 def plot(options: argparse.Namespace) -> int:
+    """Write the network as SVG."""
     model = load(options)
     output = options.output or f"{options.model.removesuffix('.json')}.svg"
     with atomic_write(output, "w") as file:
@@ -31,6 +33,7 @@ def plot(options: argparse.Namespace) -> int:
 
 
 def plan(options: argparse.Namespace) -> int:
+    """Print every instruction of the bound network, and its memory."""
     model = load(options)
     shapes = input_shapes(options, model)
     symbol = model.symbol if options.train else for_prediction(model, shapes)
@@ -43,6 +46,7 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def predict(options: argparse.Namespace) -> int:
+    """Run the network on arrays from ``.npy`` files; print its outputs, or write them to an ``.npz`` file."""
     model = load(options)
     inputs = {name: np.load(file, allow_pickle=False) for name, file in options.input}
     outputs = model.predict(**inputs)

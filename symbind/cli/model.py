@@ -35,6 +35,7 @@ def load(options: argparse.Namespace) -> DeployedModel:
 
 
 def read_text(file: str) -> str:
+    """The content of a text file."""
     return Path(file).read_text(encoding="utf-8")
 
 
@@ -45,6 +46,7 @@ def input_shapes(options: argparse.Namespace, model: DeployedModel) -> dict[str,
 
 
 def all_params(model: DeployedModel) -> dict[str, Any]:
+    """Parameters and auxiliary states by name."""
     return {**model.arg_params, **model.aux_params}
 
 
@@ -70,6 +72,7 @@ def bind(symbol: Symbol, model: DeployedModel, shapes: Mapping[str, Shape], grad
 
 
 def print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
+    """Print rows below a title, their columns aligned."""
     print(title)
     widths = [max(map(len, column)) for column in zip(*rows)]
     for row in rows:
@@ -77,4 +80,5 @@ def print_table(title: str, rows: Sequence[Sequence[str]]) -> None:
 
 
 def shape_text(shape: Shape | None) -> str:
+    """A shape as ``8x3x224x224``; ``?`` where it is not known."""
     return "?" if shape is None else "x".join(map(str, shape)) or "scalar"

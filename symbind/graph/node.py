@@ -66,6 +66,7 @@ class Node:
 
     @property
     def is_variable(self) -> bool:
+        """Whether the node is an input of the graph rather than an operator."""
         return self.op is None
 
     @property
@@ -75,10 +76,12 @@ class Node:
 
     @property
     def num_visible_outputs(self) -> int:
+        """How many outputs users see: the first ones; the others are for the gradient."""
         return 1 if self.op is None else self.op.num_visible_outputs(self.params)
 
     @property
     def auxiliary_inputs(self) -> Sequence[int]:
+        """Positions of the inputs that are auxiliary states, which the operator updates."""
         return () if self.op is None else self.op.auxiliary_inputs(self.params)
 
     @property
@@ -107,6 +110,7 @@ class Entry(NamedTuple):
 
     @property
     def name(self) -> str:
+        """What the value is called in lists of outputs."""
         return self.node.output_name(self.index)
 
 

@@ -79,6 +79,7 @@ def find(name: str) -> OperatorType:
 
 
 def is_registered(name: str) -> bool:
+    """Whether an operator has this name, its own or an alias."""
     return name in _operators
 
 

@@ -63,6 +63,7 @@ class BaseModule:
 
     @property
     def data_names(self) -> list[str]:
+        """Names of the inputs that are data."""
         raise NotImplementedError
 
     @property
@@ -72,18 +73,22 @@ class BaseModule:
 
     @property
     def output_names(self) -> list[str]:
+        """Names of the outputs."""
         raise NotImplementedError
 
     @property
     def data_shapes(self) -> Any:
+        """Descriptions of the data inputs, as :meth:`bind` was given them."""
         raise NotImplementedError
 
     @property
     def label_shapes(self) -> Any:
+        """Descriptions of the labels; None if the module was bound without."""
         raise NotImplementedError
 
     @property
     def output_shapes(self) -> Any:
+        """``(name, shape)`` of each output."""
         raise NotImplementedError
 
     @property
@@ -101,6 +106,7 @@ class BaseModule:
         shared_module: Any = None,
         grad_req: Any = "write",
     ) -> None:
+        """Make ready to compute on inputs of these shapes; a second time only with ``force_rebind``."""
         raise NotImplementedError
 
     def init_params(
@@ -112,6 +118,7 @@ class BaseModule:
         force_init: bool = False,
         allow_extra: bool = False,
     ) -> None:
+        """Fill every parameter: from those given, or by ``initializer``. A second time only with ``force_init``."""
         raise NotImplementedError
 
     def init_optimizer(
@@ -121,30 +128,39 @@ class BaseModule:
         optimizer_params: Any = (("learning_rate", 0.01),),
         force_init: bool = False,
     ) -> None:
+        """Make the optimizer, by name with ``optimizer_params`` or ready-made."""
         raise NotImplementedError
 
     def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
+        """Compute the outputs for a batch; ``is_train`` defaults to what the module was bound for."""
         raise NotImplementedError
 
     def backward(self, out_grads: Any = None) -> None:
+        """Compute the gradients of the last forward; ``out_grads`` are those of outputs that are no losses."""
         raise NotImplementedError
 
     def update(self) -> None:
+        """Update all parameters with the gradients of the last backward."""
         raise NotImplementedError
 
     def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
+        """The outputs of the last forward."""
         raise NotImplementedError
 
     def get_input_grads(self, merge_multi_context: bool = True) -> list[Any]:
+        """Gradients of the data, if the module was bound with ``inputs_need_grad``."""
         raise NotImplementedError
 
     def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+        """Copies of all parameters and of all auxiliary states, by name."""
         raise NotImplementedError
 
     def update_metric(self, eval_metric: Any, labels: Any, pre_sliced: bool = False) -> None:
+        """Add the last outputs and these labels to a metric; ``pre_sliced`` labels come context by context."""
         raise NotImplementedError
 
     def install_monitor(self, mon: Any) -> None:
+        """Have ``mon`` watch the executors."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
@@ -152,6 +168,7 @@ class BaseModule:
         raise NotImplementedError
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over a state of :meth:`state_dict`; ValueError if it is another network's."""
         raise NotImplementedError
 
     def get_states(self, merge_multi_context: bool = True) -> list[Any]:

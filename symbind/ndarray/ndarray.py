@@ -126,6 +126,7 @@ class NDArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The sizes of all axes."""
         return tuple(self.tensor.shape) if self.laid_out is None else self.laid_out.shape
 
     @property
@@ -135,6 +136,7 @@ class NDArray:
 
     @property
     def ndim(self) -> int:
+        """How many axes there are."""
         return len(self.shape)
 
     @property
