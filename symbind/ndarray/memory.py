@@ -9,7 +9,7 @@ from ..base import MXNetError
 from ..dtype import name_of
 from ..ops.shapes import product
 
-__all__ = ["allocate", "overlap", "same_memory", "zeros"]
+__all__ = ["allocate", "overlap", "same_memory", "write_count", "zeros"]
 
 # What kernels like their arrays to start at a multiple of, in bytes.
 _ALIGNMENT = 64
@@ -40,6 +40,14 @@ def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> t
     start = -raw.ctypes.data % _ALIGNMENT
     # In place, because a view would be a second tensor in the same memory.
     return torch.frombuffer(raw, dtype=dtype, count=product(shape), offset=start).resize_(shape)
+
+
+def write_count(tensor: torch.Tensor) -> object:
+    """What is equal for as long as nobody writes to the tensor or a view of it.
+
+    torch counts the writes, except to tensors that were made in its inference mode: then nothing is equal.
+    """
+    return object() if tensor.is_inference() else tensor._version
 
 
 def overlap(one: torch.Tensor, two: torch.Tensor) -> bool:

@@ -64,6 +64,7 @@ def _placement(ctx: Context, group2ctx: Mapping[str, Context] | None) -> Callabl
     return lambda node: places.get(node.attrs.get("__ctx_group__", ""), ctx)
 
 
+@torch.inference_mode(False)
 @collector_paused()
 def simple_bind(
     symbol: Symbol,

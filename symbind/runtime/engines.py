@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 
 import torch
 
@@ -75,3 +75,8 @@ def _check(name: str) -> str:
     if name not in _NAMES:
         raise ValueError(f"There is no engine called {name!r}; available are {sorted(_NAMES)}")
     return name
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    # The threads of kernels do not come along into a forked process, which would wait for them for ever.
+    os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))

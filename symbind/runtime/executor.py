@@ -75,6 +75,7 @@ class Executor:
     arrays after every run. Made by :meth:`Symbol.bind` and :meth:`Symbol.simple_bind`.
     """
 
+    @torch.inference_mode(False)  # arrays made here are written to outside of it, too
     @collector_paused()
     def __init__(
         self,
@@ -174,6 +175,7 @@ class Executor:
                 program = self._programs[is_train] = self._build((is_train,))
         return program
 
+    @torch.inference_mode(False)
     @collector_paused()
     def _build(self, modes: Sequence[bool]) -> Program:
         """The program for some modes, from the graph as :meth:`_differentiate` left it."""
@@ -250,6 +252,7 @@ class Executor:
         if program is not ran:
             # Built anew, for another number of threads: what forward had left went with the old one.
             self.forward(self._is_train)
+        program.renew()
         if recorder.running:
             self._run_recorded(program, "backward")
         else:

@@ -13,6 +13,7 @@ from ..base import MXNetError
 from ..generators import generator
 from ..graph.node import Entry, Node
 from ..ndarray.laid_out import LaidOut
+from ..ndarray.memory import write_count
 from ..ops.kernels import sequence
 from ..ops.operator import Environment, Kernel
 from ..ops.shapes import product
@@ -47,10 +48,10 @@ class _Preparation:
     def __init__(self, call: Kernel, sources: Sequence[torch.Tensor]) -> None:
         self._call = call
         self._sources = list(sources)
-        self._seen: list[int] | None = None
+        self._seen: list[object] | None = None
 
     def run_if_stale(self) -> None:
-        versions = [source._version for source in self._sources]
+        versions = [write_count(source) for source in self._sources]
         if versions != self._seen:
             self._call()
             self._seen = versions
@@ -141,6 +142,11 @@ class Program:
             resident.enter()
         for preparation in self._preparations:
             preparation.run_if_stale()
+
+    def renew(self) -> None:
+        """Take in what was written to such variables since :meth:`refresh`: the way back reads them too."""
+        for resident in self._residents:
+            resident.renew()
 
     @property
     def prepared_bytes(self) -> int:

@@ -8,6 +8,7 @@ that follows a change, as any other value would be.
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ import torch
 from ..generators import generator
 from ..ndarray import NDArray
 from ..ndarray.laid_out import LaidOut
+from ..ndarray.memory import write_count
 from ..ops.operator import Environment
 from .engine import Engine, Layout, Value
 
@@ -81,28 +83,32 @@ class ResidentArgument:
     def __init__(self, array: NDArray, content: LaidOut) -> None:
         self._array, self._content = array, content
         self._departures = 0
-        # The tensor that the array could not give up, and how often it had been written to when it was last read.
-        self._plain: torch.Tensor | None = None
-        self._version = 0
+        # The tensor that was last read, and how often it had been written to. Who kept it would look at its memory.
+        self._plain: weakref.ref[torch.Tensor] | None = None
+        self._version: object = None
 
     def enter(self) -> None:
         """Have the array's values in ``content``; before every run."""
         if self._array.laid_out is self._content:
-            self._departures = 0
+            self._departures = max(0, self._departures - 1)
+        else:
+            self.renew()
+
+    def renew(self) -> None:
+        """Have in ``content`` what has been written to the array since :meth:`enter`; before the way back."""
+        if self._array.laid_out is self._content:
             return
         with _LOCK:
-            self._take_in()
-
-    def _take_in(self) -> None:
-        plain = self._array.tensor
-        if plain is not self._plain or plain._version != self._version:
-            self._content.order.lay_out(plain, self._content.elements)
-        self._plain = None
-        version = plain._version
-        del plain
-        self._departures += 1
-        if self._departures > _PATIENCE or not self._array.lay_out(self._content):
-            self._plain, self._version = self._array.tensor, version
+            plain = self._array.tensor
+            version = write_count(plain)
+            if self._plain is None or self._plain() is not plain or version != self._version:
+                self._content.order.lay_out(plain, self._content.elements)
+                self._plain, self._version = weakref.ref(plain), version
+            del plain
+            # Two for one run in which it stays: it may leave on the way there only, or on the way back.
+            self._departures += 2
+            if self._departures <= 2 * _PATIENCE:
+                self._array.lay_out(self._content)
 
 
 class ResidentGradient:

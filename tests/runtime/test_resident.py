@@ -124,6 +124,32 @@ def test_what_is_written_is_what_the_next_run_reads():
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.__setitem__(slice(None), 0.1),
+        lambda a: a.__setitem__(slice(2, 4), 0.05),
+        lambda a: a.tensor.mul_(0.5),
+        lambda a: a.tensor.numpy().__imul__(1),
+    ],
+    ids=["whole", "part", "tensor", "only looked at"],
+)
+def test_what_is_written_before_backward_is_what_it_reads(change):
+    trainer = Trainer(bound())
+    with use_engine("torch"):
+        plain = Trainer(bound())
+    for step in range(4):
+        for one in (trainer, plain):
+            executor = one.executor
+            executor.forward(is_train=True)
+            if step % 2 == 0:
+                change(executor.arg_dict["conv1_weight"])
+            executor.backward()
+            one.updater(list(range(len(one.weights))), one.gradients, one.weights)
+    assert is_resident(trainer.executor)
+    assert_close(trainer.values(), plain.values())
+
+
+@pytest.mark.parametrize(
     "look",
     [lambda a: a[1], lambda a: a.reshape(-1), lambda a: a.tensor, lambda a: a.tensor.numpy(), mx.nd.NDArray.detach],
     ids=["part", "reshaped", "tensor", "numpy", "detached"],
@@ -154,6 +180,16 @@ def test_an_array_that_is_asked_for_plain_at_every_step_stays_plain():
         trainer.step()
         assert places == (weight.tensor.data_ptr(), gradient.tensor.data_ptr())
     assert_close(trainer.values(), trained_on_torch(9))
+
+
+def test_an_array_that_is_asked_for_before_every_backward_stays_plain():
+    executor = bound()
+    weight = executor.arg_dict["conv1_weight"]
+    for _ in range(8):
+        executor.forward(is_train=True)
+        place = weight.tensor.data_ptr()
+        executor.backward()
+    assert weight.order is None and weight.tensor.data_ptr() == place
 
 
 def test_executors_share_the_order_of_what_they_share():
