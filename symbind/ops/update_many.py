@@ -15,7 +15,9 @@ from ..base import MXNetError
 from .kernels import sequence
 from .operator import Kernel, MaybeShape, Operator, Sample, register
 from .parameter import Bool, Count, Floats, Param, Params, Shape
-from .update import CLIP, RESCALE, SGD, AdamW, MixedPrecision, MixedPrecisionAdamW, SGDMomentum, Update
+from .update import CLIP, RESCALE, MixedPrecision, Update
+from .update_adaptive import AdamW, MixedPrecisionAdamW
+from .update_descent import SGD, SGDMomentum
 from .update_layers import Lamb, LambLength, LambStep
 
 __all__ = ["UpdateMany"]
