@@ -8,6 +8,7 @@ from functools import partial
 import torch
 
 from ..base import MXNetError
+from ..graph.node import Entry
 from ..graph.symbol import apply
 from .kernels import sequence
 from .operator import ZERO, Kernel, MaybeDType, Operator, Sample, register
@@ -59,7 +60,7 @@ class BatchNorm(Operator):
     name = "BatchNorm"
     inputs: Sequence[str] = ("data", "gamma", "beta")
     mode_dependent = True
-    recomputable = True
+    recomputable = (0,)
     auxiliary = ("moving_mean", "moving_var")
     outputs: Sequence[str] | None = ("output", "mean", "var")
     eps = Param(Float, 1e-3, "Added to the variance.")
@@ -111,6 +112,10 @@ class BatchNorm(Operator):
             eps=p.eps, momentum=p.momentum, use_global_stats=p.use_global_stats, axis=p.axis,
         )  # fmt: skip
         return [d_data, ZERO if p.fix_gamma else d_gamma, d_beta, None, None]
+
+    def again(self, node, inputs):
+        p = Params({"eps": node.params.eps, "axis": node.params.axis})
+        return NORMALIZE, [*inputs[:3], Entry(node, 1), Entry(node, 2)], p
 
     def kernel(self, p, inputs, outputs, env):
         data, gamma, beta, moving_mean, moving_var = inputs
@@ -172,6 +177,45 @@ def _moments(
         variance.square_().div_(samples * length)
 
     return run
+
+
+class Normalize(Operator):
+    """BatchNorm with statistics that are known: the mean, and the inverse standard deviation as ``var``."""
+
+    name = "_normalize"
+    inputs: Sequence[str] = ("data", "gamma", "beta", "mean", "var")
+    inplace = ((0, 0),)
+    eps = Param(Float, 1e-3, "Added to the variance.")
+    axis = Param(Int, 1, "The channel axis.")
+
+    def infer_shape(self, p, inputs, outputs):
+        data = merge(inputs[0], outputs[0])
+        if data is None:
+            return inputs, outputs
+        return [data, *[(data[normalize_axis(p.axis, len(data))],)] * 4], [data]
+
+    def infer_dtype(self, p, inputs, outputs):
+        data = inputs[0] or outputs[0]
+        return [data, *[_statistics_dtype(data)] * 4], [data]
+
+    def kernel(self, p, inputs, outputs, env):
+        data, gamma, beta, mean, deviation = inputs
+        data, output = _around(data, p.axis), _around(outputs[0], p.axis)
+        variance = torch.empty_like(deviation)
+        nothing = torch.empty(0, dtype=mean.dtype, device=mean.device)
+
+        def run() -> None:
+            torch.pow(deviation, -2, out=variance).sub_(p.eps)
+            aten.native_batch_norm.out(
+                data, gamma, beta, mean, variance, False, 0.0, p.eps,
+                out=output, save_mean=nothing, save_invstd=nothing,
+            )  # fmt: skip
+
+        return run
+
+
+#: Made by the passes alone.
+NORMALIZE = Normalize()
 
 
 @register

@@ -132,7 +132,7 @@ class Elementwise(Operator):
         self.aliases = aliases
         self.function = function
         self.zero_gradient = function.gradient is None
-        self.recomputable = function is PAIR_FUNCTIONS["add"]
+        self.recomputable = (0,) if function is PAIR_FUNCTIONS["add"] else ()
         self.samples = (function.sample((2, 3), (2, 3)),)
         self.__doc__ = f""":math:`{function.formula}` number by number, of :math:`l` = ``lhs`` and :math:`r` = ``rhs``.
 

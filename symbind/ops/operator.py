@@ -34,7 +34,7 @@ from ..graph import registry
 from .parameter import Param, Params, parse_parameters
 
 if TYPE_CHECKING:
-    from ..graph.node import Entry
+    from ..graph.node import Entry, Node
     from ..graph.symbol import Symbol
 
 __all__ = ["ZERO", "Environment", "Operator", "Sample", "register"]
@@ -131,8 +131,9 @@ class Operator:
     elementwise: bool = False
     #: The output equals the (only) input: the node can be left out.
     identity: bool = False
-    #: Fast to run a second time: the backward pass may do so instead of the forward pass keeping the outputs.
-    recomputable: bool = False
+    #: Positions of outputs that are fast to compute a second time, by :meth:`again`: the backward pass may do so
+    #: instead of the forward pass keeping them.
+    recomputable: Sequence[int] = ()
     #: The input of which each row (along the last axis) alone decides the same row of the output, if there is one.
     row_wise: int | None = None
     #: Positions of inputs over whose first axis the output sums: ``f(rows) + f(other rows) = f(all rows)``.
@@ -275,6 +276,13 @@ class Operator:
         return not self.zero_gradient and type(self).gradient is not Operator.gradient
 
     # ---- the torch engine --------------------------------------------------------------------------------------
+
+    def again(self, node: Node, inputs: Sequence[Entry]) -> tuple[Operator, Sequence[Entry], Any]:
+        """What computes the outputs in ``recomputable``, at the same positions: an operator, its inputs and parameters.
+
+        ``inputs`` are those of ``node``; its other outputs are there as well.
+        """
+        return self, inputs, node.params
 
     def kernel(
         self, p: Params, inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor], env: Environment

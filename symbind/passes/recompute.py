@@ -2,8 +2,8 @@
 
 Training keeps activations alive for the backward pass, and they are most of its memory. Some of them, such as the
 output of batch normalization, are a fast function of other values that are kept anyway. Those are dropped after their
-last forward use and computed a second time right before the backward pass wants them. The result is the same to the
-bit, the same kernel having seen the same numbers.
+last forward use and computed a second time right before the backward pass wants them: by the same operator, or one that
+is faster, because it finds statistics there that the first had to take.
 
 A dropped value may come from others that are dropped: the outputs of residual blocks, each the sum of the one before
 and of a branch whose normalization nobody keeps either. They are made again together, when the last of them is wanted,
@@ -38,8 +38,9 @@ def recompute(heads: Sequence[Entry], gradients: Sequence[Entry], num_bytes: Cal
     rewritten: dict[Node, Node] = {}
 
     def current(entry: Entry) -> Entry:
-        if entry.node in copies and num_bytes(entry) >= SMALLEST:
-            return Entry(copies[entry.node], entry.index)
+        copy = copies.get(entry.node)
+        if copy is not None and entry.index in entry.node.op.recomputable and num_bytes(entry) >= SMALLEST:
+            return Entry(copy, entry.index)
         return Entry(rewritten.get(entry.node, entry.node), entry.index)
 
     for node in order:
@@ -87,21 +88,23 @@ class _Chooser:
         copies: dict[Node, Node] = {}
         for i, node in enumerate(again):
             inputs = [
-                Entry(copies[e.node], e.index) if e.node in copies and self._num_bytes(e) >= SMALLEST else e
+                Entry(copies[e.node], e.index) if e.node in copies and e in self._large(e.node) else e
                 for e in node.inputs
             ]
             serial = begin[node] - 0.75 + 0.2 * i / len(again)
-            copies[node] = Node(node.op, f"{node.name}_again", node.attrs, inputs, node.params, serial)
+            operator, inputs, params = node.op.again(node, inputs)
+            copies[node] = Node(operator, f"{node.name}_again", None, inputs, params, serial)
         return copies
 
     def _large(self, node: Node) -> list[Entry]:
-        entries = [Entry(node, i) for i in range(node.num_outputs)]
+        """Outputs that could be computed again, and are worth it."""
+        entries = [Entry(node, i) for i in node.op.recomputable]
         return [entry for entry in entries if self._num_bytes(entry) >= SMALLEST]
 
     def _drop(self, node: Node) -> bool:
         """Drop the large outputs of ``node``, if that frees memory and keeps nothing else alive for longer."""
         wanted = [entry for entry in self._large(node) if entry in self._last]
-        if not node.op.recomputable or not wanted or not self._heads.isdisjoint(wanted):
+        if not wanted or not self._heads.isdisjoint(wanted):
             return False
         begin = min(self._first.get(entry, inf) for entry in wanted)
         passing, before = [], 0
@@ -126,7 +129,7 @@ class _Chooser:
     def _may_pass(self, node: Node, begin: float) -> bool:
         """Whether the node can run again on what is there, and the backward pass has no other use for its output."""
         if node.is_variable or not node.op.recomputable or any(entry in self._last for entry in self._large(node)):
-            return False
+            return False  # what small it gives besides is kept
         return all(self._is_there(entry, begin) for entry in node.inputs)
 
 

@@ -45,7 +45,7 @@ def compile_program(
         results = _rewritten(results, bound, engine, training or tuple(modes) == (True,))
     shapes, dtypes = bound.infer(results)
     if rewrite and training:
-        leaner = _recomputing(results, bound, shapes, dtypes)
+        leaner = _recomputing(results, bound, engine, shapes, dtypes)
         if leaner != results:
             results, (shapes, dtypes) = leaner, bound.infer(leaner)
     # Parameters may stay as kernels want them, with their gradients, unless these are added up for the caller.
@@ -77,11 +77,17 @@ def _rewritten(results: Sequence[Entry], bound: Bound, engine: Engine, training:
 
 
 def _recomputing(
-    results: Sequence[Entry], bound: Bound, shapes: Mapping[Node, Any], dtypes: Mapping[Node, Any]
+    results: list[Entry],
+    bound: Bound,
+    engine: Engine,
+    shapes: Mapping[Node, Any],
+    dtypes: Mapping[Node, Any],
 ) -> list[Entry]:
     """Heads and gradients by a graph that keeps less from the one to the other."""
     heads, gradients = results[: len(bound.heads)], results[len(bound.heads) :]
-    return [*heads, *recompute(heads, gradients, partial(_plain_bytes, shapes, dtypes))]
+    again = recompute(heads, gradients, partial(_plain_bytes, shapes, dtypes))
+    # What runs again may run in one with what follows.
+    return results if again == gradients else fuse([*heads, *again], engine.patterns(training=True))
 
 
 def _plan(

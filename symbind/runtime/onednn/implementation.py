@@ -162,6 +162,9 @@ Operand = int | tuple[int, View]
 class PrimitiveImplementation:
     """A node that is one primitive. None among the operands is an array that the primitive does not touch."""
 
+    #: How many post-ops the operator itself needs, before those that are asked for.
+    own_post_ops = 0
+
     def __init__(
         self, primitive: Primitive, inputs: Sequence[Operand | None], outputs: Sequence[Operand | None]
     ) -> None:

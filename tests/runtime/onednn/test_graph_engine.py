@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import symbind as mx
+from symbind.passes import recompute
 from symbind.runtime import engines
 from symbind.runtime.engines import use_engine
 from symbind.runtime.executor import Executor
@@ -500,3 +501,30 @@ def test_without_the_library_torch_runs_everything_and_the_log_says_so_once(monk
     finally:
         engines._onednn.cache_clear()
     assert [record.getMessage().count("oneDNN is not here") for record in caplog.records] == [1]
+
+
+@pytest.mark.parametrize("filters", [16, 20])
+def test_what_is_computed_again_is_right(monkeypatch, filters):
+    """Normalizations by statistics that were kept, alone, rectified, and with the sum that ends a residual block."""
+    monkeypatch.setattr(recompute, "SMALLEST", 1)
+
+    def normalized(net, name):
+        net = mx.sym.Convolution(net, kernel=(3, 3), pad=(1, 1), num_filter=filters, no_bias=True, name=f"conv_{name}")
+        return mx.sym.BatchNorm(net, fix_gamma=False, name=f"norm_{name}")
+
+    net = mx.sym.Activation(normalized(data(), "a"), act_type="relu")
+    net = mx.sym.Activation(normalized(net, "b") + net, act_type="relu", name="join")
+    last = mx.sym.Convolution(normalized(net, "c"), kernel=(1, 1), num_filter=4, name="last")
+    executor = check(last, data=(2, 3, 8, 8))
+    again = {row.name: row for row in executor.plan_report(is_train=True).rows if "_again" in row.name}
+    assert len(again) == 3, again.keys()
+    assert all(row.implementation == "onednn jit:uni" for row in again.values()), again
+    # After an inference pass the gradient is that of the moving statistics.
+    gradients = []
+    for engine, dtype in (("onednn", "float32"), ("torch", "float64")):
+        executor = bound(net, engine, dtype, data=(2, 3, 8, 8))
+        executor.forward(is_train=False)
+        executor.backward(mx.nd.ones(executor.outputs[0].shape, dtype=dtype))
+        gradients.append([array.asnumpy() for array in executor.grad_arrays])
+    for got, wanted in zip(*gradients, strict=True):
+        assert error(got, wanted) < GRADIENT_TOLERANCE

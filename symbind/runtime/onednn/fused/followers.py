@@ -16,6 +16,7 @@ import torch
 
 from ....graph.node import Entry, Node
 from ....graph.registry import find
+from ....ops.batch_norm import NORMALIZE
 from ....ops.kernels import sequence
 from ....ops.operator import Environment, Operator
 from ....ops.parameter import Params
@@ -28,7 +29,7 @@ from ..library import Unsupported
 from ..memory import MemoryDesc
 from ..primitive import Binary, Eltwise, PostOp, Sum
 
-__all__ = ["PATTERNS", "Followed"]
+__all__ = ["FOLLOWED", "PATTERNS", "Followed", "FollowedParams", "Follower"]
 
 
 @dataclass(frozen=True)
@@ -139,19 +140,22 @@ _FUNCTIONS: dict[str, Callable[[Params], Eltwise | None]] = {
     "tanh": lambda p: Eltwise(Algorithm.TANH),
 }
 _SUMS = ("elemwise_add", "_grad_add")
-_FIRST = (
+_PRODUCTS = (
     "Convolution", "Deconvolution",
-    "FullyConnected", "_backward_FullyConnected_data", "_backward_FullyConnected_weight", *_SUMS,
+    "FullyConnected", "_backward_FullyConnected_data", "_backward_FullyConnected_weight",
 )  # fmt: skip
-#: The library takes 32 post-ops.
-MOST_FOLLOWERS = 32
-_FOLLOWED = {name: Followed(cast(Operator, find(name))) for name in _FIRST}
+#: The library takes 32 post-ops, of which a normalization needs one.
+MOST_FOLLOWERS = 31
+#: By name: what others may follow.
+FOLLOWED = {
+    op.name: Followed(op) for op in (*(cast(Operator, find(name)) for name in (*_PRODUCTS, *_SUMS)), NORMALIZE)
+}
 
 
 def _append(node: Node, users: Users) -> Fusion | None:
-    follower = Follower(node.op, node.params)
-    if follower.function is None and node.op.name not in _SUMS:
-        return None  # also a rectifier with slopes that are learned: its operand is no addend
+    appended = _as_followers(node)
+    if appended is None:
+        return None
     for position, entry in enumerate(node.inputs):
         before = entry.node
         # The other operand of a sum must not be what is fused; and who has another user cannot be.
@@ -160,19 +164,28 @@ def _append(node: Node, users: Users) -> Fusion | None:
         operands = [*node.inputs[:position], *node.inputs[position + 1 :]]
         if isinstance(before.op, Followed):
             op, first, followers = before.op, before.params.first, before.params.followers
-        elif before.op.name in _FOLLOWED:
-            op, first, followers = _FOLLOWED[before.op.name], before.params, ()
+        elif before.op.name in FOLLOWED:
+            op, first, followers = FOLLOWED[before.op.name], before.params, ()
         else:
             continue
-        if len(followers) == MOST_FOLLOWERS:
+        if len(followers) + len(appended) > MOST_FOLLOWERS:
             continue
-        p = FollowedParams(first, (*followers, follower))
+        p = FollowedParams(first, (*followers, *appended))
         fused = Node(op, f"{before.name}+{node.name}", None, [*before.inputs, *operands], p, node.serial)
         return Fusion([before, node], {Entry(node): Entry(fused)})
     return None
 
 
-PATTERNS = [Pattern((*_FUNCTIONS, *_SUMS), _append)]
+def _as_followers(node: Node) -> tuple[Follower, ...] | None:
+    """What the node does to one of its inputs; None if it is nothing that can follow."""
+    if isinstance(node.op, Followed):
+        return (Follower(node.op.first, node.params.first), *node.params.followers)
+    follower = Follower(node.op, node.params)
+    # A rectifier with slopes that are learned is neither: its operand is no addend.
+    return (follower,) if follower.function is not None or node.op.name in _SUMS else None
+
+
+PATTERNS = [Pattern((*_FUNCTIONS, *_SUMS, *(FOLLOWED[name].name for name in _SUMS)), _append)]
 
 
 # ---- how they run ---------------------------------------------------------------------------------
@@ -180,7 +193,8 @@ PATTERNS = [Pattern((*_FUNCTIONS, *_SUMS), _append)]
 
 def _implement(request: Request) -> Implementation | None:
     """One primitive if the library has it, or else one for the first operator and torch for what follows."""
-    may_accumulate = any(f.num_operands for f in request.node.params.followers) and not request.node.op.elementwise
+    sums = any(f.num_operands for f in request.node.params.followers)
+    may_accumulate = sums and request.node.op.first.name in _PRODUCTS
     for accumulate in (True, False) if may_accumulate else (False,):
         try:
             return _in_one(request, accumulate)
@@ -218,14 +232,14 @@ def _in_one(request: Request, accumulate: bool) -> Implementation:
         raise Unsupported("This operator is no primitive that could have post-ops")
     arguments = [
         Arg.DST if isinstance(post_op, Sum) else Arg.post_op(i)
-        for i, post_op in enumerate(post_ops(first.primitive.descs[Arg.DST]))
+        for i, post_op in enumerate(post_ops(first.primitive.descs[Arg.DST]), first.own_post_ops)
         if not isinstance(post_op, Eltwise)
     ]
     result = first.results[0]
     operands: list[Operand] = [
         (argument, result[1]) if isinstance(result, tuple) else argument for argument in arguments
     ]
-    family = _Accumulation if accumulate else PrimitiveImplementation
+    family = _Accumulation if accumulate else type(first)
     return family(first.primitive, [*first.operands, *operands], first.results)
 
 
@@ -283,4 +297,4 @@ def _one_by_one(request: Request) -> Implementation | None:
     return _OneByOne(request.node, first) if layout is None or layout.is_dense else None
 
 
-implements(*(op.name for op in _FOLLOWED.values()))(_implement)
+implements(*(op.name for op in FOLLOWED.values()))(_implement)

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 import torch
 
 from ....graph.node import Entry, Node
+from ....graph.registry import find
 from ....ops.batch_norm import BatchNorm, BatchNormGradient
 from ....ops.kernels import sequence
+from ....ops.operator import Operator
 from ....ops.parameter import Bool, Param, Params
 from ....passes.fuse import Fusion, Pattern, Users
+from .followers import FOLLOWED, FollowedParams, Follower
 
 __all__ = ["PATTERNS", "RectifiedBatchNorm", "RectifiedBatchNormGradient"]
 
@@ -37,6 +41,11 @@ class RectifiedBatchNorm(BatchNorm):
     def infer_dtype(self, p, inputs, outputs):
         inputs, known = super().infer_dtype(p, inputs, outputs[:3])
         return inputs, [*known, torch.uint8] if p.keep_mask else known
+
+    def again(self, node, inputs):
+        operator, inputs, first = super().again(node, inputs)
+        rectifier = Follower(cast(Operator, find("relu")), Params({}))
+        return FOLLOWED[operator.name], inputs, FollowedParams(first, (rectifier,))
 
     def kernel(self, p, inputs, outputs, env):
         output = outputs[0]

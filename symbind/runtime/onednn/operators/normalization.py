@@ -13,13 +13,14 @@ from ....ops.kernels import sequence
 from ....ops.operator import Environment, Kernel
 from ....ops.shapes import normalize_axis
 from ...engine import Implementation, Layout, Value
-from ..declarations import Arg, NormalizationFlag
+from ..declarations import Algorithm, Arg, NormalizationFlag
+from ..elementwise import binary
 from ..engine import channel_block
-from ..implementation import Request, View, choose, implements
+from ..implementation import Operand, PrimitiveImplementation, Request, View, choose, implements
 from ..library import Unsupported
 from ..memory import MemoryDesc
 from ..normalization import SCALE_AND_SHIFT, BatchNormalization
-from ..primitive import Primitive
+from ..primitive import Binary, Primitive
 
 # With fewer channels, blocks would be mostly padding.
 _MIN_CHANNELS_TO_BLOCK = 8
@@ -101,9 +102,10 @@ class _Implementation:
 
 
 class _Forward(_Implementation):
-    def __init__(self, node: Node, layer: _Layer) -> None:
+    def __init__(self, node: Node, layer: _Layer, training: bool) -> None:
         super().__init__(node, layer, 1, layer.forward(True), layer.forward(False))
         self._rectified = layer.rectified
+        self._keeps_statistics = training or node.params.output_mean_var
         if self._mask is not None:
             self.output_layouts = [*self.output_layouts, self._mask]
 
@@ -134,7 +136,7 @@ class _Forward(_Implementation):
             steps.append(self._bind(self._given, places, workspace))
             if self._rectified:
                 steps.append(_show_nan(output, gamma, beta, moving_mean, moving_var))
-            if p.output_mean_var:  # otherwise nobody reads them
+            if self._keeps_statistics:
                 steps.append(partial(mean.copy_, moving_mean))
                 steps.append(lambda: torch.add(moving_var, p.eps, out=deviation).rsqrt_())
         return sequence(steps)
@@ -204,7 +206,7 @@ def _mask_layout(from_batch: Primitive, given: Primitive) -> MemoryDesc | None:
 
 @implements("BatchNorm", "BatchNorm_v1", "_contrib_SyncBatchNorm")
 def forward(request: Request) -> Implementation:
-    return _Forward(request.node, _Layer(request.node, request.inputs[0]))
+    return _Forward(request.node, _Layer(request.node, request.inputs[0]), request.training)
 
 
 @implements("_backward_BatchNorm")
@@ -220,9 +222,63 @@ def rectified_forward(request: Request) -> Implementation:
     if keeps:
         # Nobody else could read what is noted: either the library does both directions, or torch does.
         _Backward(request.node, layer)
-    return _Forward(request.node, layer)
+    return _Forward(request.node, layer, request.training)
 
 
 @implements("_fused_backward_BatchNorm_relu")
 def rectified_backward(request: Request) -> Implementation:
     return _Backward(request.node, _Layer(request.node, request.inputs[1], rectified=True))
+
+
+class _Normalize(PrimitiveImplementation):
+    """Normalization by known statistics, as a product and a sum with a number for each channel.
+
+    The library computes both in one pass, with whatever follows; with its own normalization nothing may follow.
+    """
+
+    own_post_ops = 1
+
+    def __init__(
+        self, primitive: Primitive, inputs: Sequence[Operand | None], outputs: Sequence[Operand | None]
+    ) -> None:
+        super().__init__(primitive, inputs, outputs)
+        self._vector_bytes = -(-primitive.descs[Arg.SRC_1].nbytes // 64) * 64
+        self.workspace = 2 * self._vector_bytes
+
+    def kernel(
+        self,
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        workspace: torch.Tensor | None,
+        env: Environment,
+    ) -> Kernel:
+        assert workspace is not None
+        gamma, beta, mean, deviation = inputs[1:5]
+        numbers = workspace.view(torch.float32)
+        start = self._vector_bytes // 4
+        scale, shift = numbers[: len(gamma)], numbers[start : start + len(gamma)]
+        places = {Arg.SRC_1: scale.data_ptr(), Arg.post_op(0): shift.data_ptr(), Arg.DST: outputs[0].data_ptr()}
+        arrays = zip(self.arguments, inputs)
+        places |= {argument: array.data_ptr() for argument, array in arrays if argument is not None}
+        run = self.primitive.bind(places)
+        # Channels that only fill the last block stay zero.
+        clear = [numbers.zero_] if self.primitive.descs[Arg.SRC_1].padded_shape[1] > len(gamma) else []
+
+        def prepare() -> None:
+            torch.mul(gamma, deviation, out=scale)
+            torch.addcmul(beta, mean, scale, value=-1, out=shift)
+
+        return sequence([*clear, prepare, run])
+
+
+@implements("_normalize")
+def normalize(request: Request) -> Implementation:
+    data = request.inputs[0]
+    layer = _Layer(request.node, data)
+    desc = layer.desc
+    shape = (1, desc.shape[1], *[1] * (len(desc.shape) - 2))
+    channels = (MemoryDesc.plain if desc.is_plain else MemoryDesc.channel_blocks)(shape, torch.float32)
+    post_ops = [Binary(Algorithm.ADD, channels), *request.post_ops(desc)]
+    primitive = choose([lambda: binary(Algorithm.MUL, desc, channels, desc, post_ops=post_ops)])
+    operands: list[Operand | None] = [(Arg.SRC, layer.view), None, None, None, None]
+    return _Normalize(primitive, operands, [(Arg.DST, layer.view)])
