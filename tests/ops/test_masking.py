@@ -1,4 +1,4 @@
-"""Rows kept by a mask: on arrays; and why not in a network."""
+"""What masks keep: rows, on arrays, and why not in a network; elements of one array or another."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 import symbind as mx
 from symbind.base import MXNetError
 
-from .interpreter import infer
+from .interpreter import call, infer
 
 ROWS = np.arange(12.0).reshape(4, 3)
 
@@ -48,3 +48,18 @@ def test_inference_and_mistakes():
         infer("_contrib_boolean_mask", [(4, 3), (5,)])
     with pytest.raises(MXNetError, match="axis=1"):
         mx.nd.contrib.boolean_mask(mx.nd.array(ROWS), mx.nd.array([1, 0, 1]), axis=1)
+
+
+def test_where():
+    x, y = ROWS[:3], -ROWS[:3]
+    condition = np.random.RandomState(0).randint(-1, 2, x.shape)
+    np.testing.assert_array_equal(call("where", condition, x, y), np.where(condition, x, y))
+    rows = np.array([0, 2, 0])
+    np.testing.assert_array_equal(call("where", rows, x, y), np.where(rows[:, None], x, y))
+    to_x, to_y = call("_backward_where", np.full_like(x, np.inf), rows)
+    # Selected, not multiplied: an infinite gradient leaves no NaN on the other side.
+    assert to_x[0].tolist() == [0] * 3 == to_y[1].tolist()
+    assert np.isinf(to_x[1]).all() and np.isinf(to_y[0]).all()
+    assert infer("where", [(2,), (0, 3), (2, 0)])[1] == [(2, 3)]
+    with pytest.raises(MXNetError, match="neither"):
+        infer("where", [(3,), (2, 3), (2, 3)])
