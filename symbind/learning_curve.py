@@ -23,7 +23,7 @@ class LearningCurve(Stateful):
     Parameters
     ----------
     path : file that is drawn anew after each validation, if given; its suffix says the format.
-    title : what stands above.
+    title : what stands above the picture.
 
     Drawing needs matplotlib: ``pip install 'symbind[plot]'``.
     """

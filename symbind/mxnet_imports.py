@@ -61,7 +61,7 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def install() -> None:
-    """Have all imports of ``mxnet`` from now on, an installed MXNet's too, give this package."""
+    """From now on, every import of ``mxnet`` gives this package, even where MXNet is installed."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
