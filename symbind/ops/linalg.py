@@ -293,25 +293,29 @@ class Trsm(_Triangular):
 class Potrf(_SquareToSquare):
     r"""Cholesky factors: lower triangular :math:`L` with :math:`L L^T = A`, A symmetric and positive definite.
 
+    Without ``lower`` they are the upper triangular :math:`U = L^T`.
+
     Raises MXNetError where A is not.
     """
 
     name = "_linalg_potrf"
     aliases = ("linalg_potrf",)
+    lower = Param(Bool, True, "Make lower triangles, otherwise upper ones")
     # Of larger matrices only one triangle is read, while the gradient is that of symmetric ones.
-    samples = (Sample((2, 1, 1), low=0.5, high=2),)
+    samples = (Sample((2, 1, 1), low=0.5, high=2), Sample((2, 1, 1), low=0.5, high=2, lower=False))
 
     def gradient(self, p, x, y, dy):
-        middle = _product(y[0], dy[0], transpose_a=True)
+        factor, change = (y[0], dy[0]) if p.lower else (_transposed(y[0]), _transposed(dy[0]))
+        middle = _product(factor, change, transpose_a=True)
         strictly = apply("_linalg_triangle", middle, offset=-1)
         symmetric = apply("_linalg_triangle", middle) + _transposed(strictly)
-        half = apply("_linalg_trsm", y[0], symmetric, rightside=True, alpha=0.5)
-        return [apply("_linalg_trsm", y[0], half, transpose=True)]
+        half = apply("_linalg_trsm", factor, symmetric, rightside=True, alpha=0.5)
+        return [apply("_linalg_trsm", factor, half, transpose=True)]
 
     def kernel(self, p, inputs, outputs, env):
         def run() -> None:
             try:
-                torch.linalg.cholesky(inputs[0], out=outputs[0])
+                torch.linalg.cholesky(inputs[0], upper=not p.lower, out=outputs[0])
             except torch.linalg.LinAlgError as error:
                 raise MXNetError(f"potrf of a matrix that is not positive definite: {error}") from error
 
@@ -320,20 +324,29 @@ class Potrf(_SquareToSquare):
 
 @register
 class Potri(_SquareToSquare):
-    r"""Inverses from Cholesky factors: :math:`Y = (L L^T)^{-1}` for lower triangular L."""
+    r"""Inverses from Cholesky factors: :math:`Y = (L L^T)^{-1}` for lower triangular L.
+
+    Without ``lower``, :math:`Y = (U^T U)^{-1}` for upper triangular U.
+    """
 
     name = "_linalg_potri"
     aliases = ("linalg_potri",)
-    samples = (Sample((2, 2, 2), values={0: [1.5, 0, -0.4, 2, 1, 0, 0.7, 1.2]}),)
+    lower = Param(Bool, True, "A is the lower triangle, otherwise the upper one")
+    samples = (
+        Sample((2, 2, 2), values={0: [1.5, 0, -0.4, 2, 1, 0, 0.7, 1.2]}),
+        Sample((2, 2), values={0: [1.5, -0.4, 0, 2]}, lower=False),
+    )
 
     def gradient(self, p, x, y, dy):
+        factor = x[0] if p.lower else _transposed(x[0])
         both = dy[0] + _transposed(dy[0])
         inner = _product(y[0], both)
-        solved = apply("_linalg_trsm", x[0], inner, transpose=True, rightside=True, alpha=-1.0)
-        return [apply("_linalg_triangle", solved)]
+        solved = apply("_linalg_trsm", factor, inner, transpose=True, rightside=True, alpha=-1.0)
+        change = apply("_linalg_triangle", solved)
+        return [change if p.lower else _transposed(change)]
 
     def kernel(self, p, inputs, outputs, env):
-        return lambda: outputs[0].copy_(torch.cholesky_inverse(inputs[0]))
+        return lambda: outputs[0].copy_(torch.cholesky_inverse(inputs[0], upper=not p.lower))
 
 
 # ---- determinants and inverses -------------------------------------------------------------------------------------

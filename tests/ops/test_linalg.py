@@ -92,9 +92,16 @@ def test_cholesky():
         call("_linalg_potrf", -POSITIVE)
 
 
-def test_gradient_of_cholesky_is_that_of_symmetric_matrices():
+def test_cholesky_of_upper_triangles():
+    factor = call("_linalg_potrf", POSITIVE, lower=False)
+    np.testing.assert_allclose(factor, np.linalg.cholesky(POSITIVE).swapaxes(1, 2), atol=1e-12)
+    np.testing.assert_allclose(call("_linalg_potri", factor, lower=False), np.linalg.inv(POSITIVE), atol=1e-12)
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_gradient_of_cholesky_is_that_of_symmetric_matrices(lower):
     a = var("a")
-    symbol = apply("_linalg_potrf", a)
+    symbol = apply("_linalg_potrf", a, lower=lower)
     gradient = build_gradient(symbol.entries, [a.entries[0].node])
     head = array(2, 3, 3)
     values = {"a": POSITIVE, gradient.head_gradients[0].node.name: head}
@@ -103,7 +110,8 @@ def test_gradient_of_cholesky_is_that_of_symmetric_matrices():
     direction = array(2, 3, 3)
     direction = direction + direction.swapaxes(1, 2)
     ends = [np.linalg.cholesky(POSITIVE + step * direction) for step in (1e-6, -1e-6)]
-    slope = ((ends[0] - ends[1]) / 2e-6 * head).sum()
+    change = (ends[0] - ends[1]) / 2e-6
+    slope = ((change if lower else change.swapaxes(1, 2)) * head).sum()
     np.testing.assert_allclose((got * direction).sum(), slope, rtol=1e-6)
 
 
