@@ -11,7 +11,7 @@ from ..graph.symbol import apply
 from .kernels import sequence
 from .operator import ZERO, Kernel, Operator, Sample, register
 from .parameter import Enum, Float, Param, Params
-from .shapes import is_known, merge, product, same_shape
+from .shapes import Shape, is_known, merge, same_shape
 
 aten = torch.ops.aten
 
@@ -150,9 +150,13 @@ def _needs_data(p: Params) -> bool:
     return p.act_type == "gelu" or (p.act_type in ("leaky", "elu") and p.slope < 0)
 
 
-def _along_channels(gamma: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
-    """``gamma`` as an array that broadcasts over ``data``, one number per channel or one in all."""
-    return gamma.view(-1, *[1] * (data.dim() - 2)) if gamma.numel() > 1 else gamma.view(1)
+def _spread_slopes(gamma: Shape, data: Shape) -> Shape:
+    """The shape in which slopes broadcast over data: one axis of them is that of channels, more are the first axes."""
+    axes = (1, *gamma) if len(gamma) == 1 < len(data) else gamma
+    spread = (*axes, *[1] * (len(data) - len(axes)))
+    if len(spread) > len(data) or any(slopes not in (1, size) for slopes, size in zip(spread, data)):
+        raise MXNetError(f"gamma of prelu has shape {gamma}, which does not broadcast over data of shape {data}")
+    return spread
 
 
 def _rectify_partly(data: torch.Tensor, slope: torch.Tensor, output: torch.Tensor) -> Kernel:
@@ -168,7 +172,7 @@ class LeakyReLU(_Leaky):
 
     =====  ==========================================================================================
     leaky  :math:`y = slope \cdot x`
-    prelu  :math:`y = \gamma x`, a slope for each channel (axis 1) or one for all, which is learned
+    prelu  :math:`y = \gamma x` with slopes that are learned: one for each channel (axis 1), or one for all
     rrelu  :math:`y = a x`, the slope :math:`a` drawn for each number between ``lower_bound`` and
            ``upper_bound`` while training, and their mean during inference
     elu    :math:`y = slope\,(e^x - 1)`
@@ -177,8 +181,9 @@ class LeakyReLU(_Leaky):
     gelu   :math:`y = x\,\Phi(x)` for all :math:`x`, with the normal distribution :math:`\Phi`
     =====  ==========================================================================================
 
-    Shapes: output as ``data``; ``gamma`` (only for prelu) :math:`(C)` or (1,). rrelu has a second output ``mask`` with
-    the slopes that were drawn, zeros during inference.
+    Shapes: output as ``data``; ``gamma`` (only for prelu) :math:`(C)` or (1,), or with more axes, which are the first
+    of ``data`` and broadcast: :math:`(N, C)` has a slope for each channel of each sample. rrelu has a second output
+    ``mask`` with the slopes that were drawn, zeros during inference.
 
     Raises MXNetError if gamma does not fit.
 
@@ -200,6 +205,7 @@ class LeakyReLU(_Leaky):
         Sample((4,), act_type="rrelu", lower_bound=0.2, upper_bound=0.2, values={0: [-1.5, -0.7, 0.3, 0.8]}),
         Sample((2, 2, 1), (2,), act_type="prelu", values={0: [-1.5, -0.7, 0.3, 0.8]}),
         Sample((2, 2), (1,), act_type="prelu", values={0: [-1.5, -0.7, 0.3, 0.8]}),
+        Sample((2, 1, 2), (2, 1), act_type="prelu", values={0: [-1.5, -0.7, 0.3, 0.8]}),
     )
 
     def input_names(self, p):
@@ -225,11 +231,12 @@ class LeakyReLU(_Leaky):
             return [data], [data] * len(outputs)
         gamma = inputs[1]
         if data is not None:
-            if len(data) < 2:
-                raise MXNetError(f"prelu has a slope for each channel (axis 1), but the data has shape {data}")
-            gamma = data[1:2] if gamma is None else gamma
-            if is_known(gamma) and data[1] and product(gamma) not in (1, data[1]):
-                raise MXNetError(f"gamma of prelu has shape {gamma}, but there are {data[1]} channels")
+            if gamma is None:
+                if len(data) < 2:
+                    raise MXNetError(f"prelu has a slope for each channel (axis 1), but the data has shape {data}")
+                gamma = data[1:2]
+            if is_known(gamma) and is_known(data):
+                _spread_slopes(gamma, data)
         return [data, gamma], [data]
 
     def gradient(self, p, x, y, dy):
@@ -241,7 +248,8 @@ class LeakyReLU(_Leaky):
     def kernel(self, p, inputs, outputs, env):
         data, output = inputs[0], outputs[0]
         if p.act_type == "prelu":
-            return _rectify_partly(data, _along_channels(inputs[1], data), output)
+            gamma = inputs[1]
+            return _rectify_partly(data, gamma.view(_spread_slopes(tuple(gamma.shape), tuple(data.shape))), output)
         if p.act_type == "rrelu":
             mask = outputs[1]
             if env.is_train:
@@ -314,14 +322,14 @@ class PReLUGradient(Operator):
     def kernel(self, p, inputs, outputs, env):
         head, data, gamma = inputs
         d_data, d_gamma = outputs
-        slope = _along_channels(gamma, data).expand_as(data)
-        d_slope = d_gamma.view(gamma.shape if gamma.numel() == 1 else data.shape[1])
-        others = [axis for axis in range(data.dim()) if axis != 1 or gamma.numel() == 1]
+        spread = _spread_slopes(tuple(gamma.shape), tuple(data.shape))
+        slope = gamma.view(spread).expand_as(data)
+        d_slope = d_gamma.view(spread)
 
         def run() -> None:
             by_data, by_slope = aten._prelu_kernel_backward(head, data, slope)
             d_data.copy_(by_data)
-            d_slope.copy_(by_slope.sum(others))
+            d_slope.copy_(by_slope.sum_to_size(spread))
 
         return run
 

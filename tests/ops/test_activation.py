@@ -77,6 +77,19 @@ def test_learned_slopes(shape, shared):
     np.testing.assert_allclose(got, np.where(data > 0, data, slope * data))
 
 
+@pytest.mark.parametrize("gamma", [(2, 3), (2, 1), (1, 3), (2, 3, 1)])
+def test_learned_slopes_of_each_sample(gamma):
+    """Slopes with several axes lie along the first of the data."""
+    random = np.random.RandomState(1)
+    data, slopes, head = random.randn(2, 3, 4), random.randn(*gamma), random.randn(2, 3, 4)
+    spread = slopes.reshape(*gamma, *[1] * (3 - len(gamma)))
+    np.testing.assert_allclose(call("LeakyReLU", data, slopes, act_type="prelu"), np.where(data > 0, 1, spread) * data)
+    d_data, d_gamma = call("_backward_LeakyReLU_prelu", head, data, slopes)
+    np.testing.assert_allclose(d_data, np.where(data > 0, 1, spread) * head)
+    others = tuple(axis for axis, size in enumerate(spread.shape) if size == 1)
+    np.testing.assert_allclose(d_gamma, (head * np.minimum(data, 0)).sum(others).reshape(gamma))
+
+
 def test_learned_slopes_start_at_a_quarter():
     symbol = mx.sym.LeakyReLU(mx.sym.var("data"), act_type="prelu", name="p")
     assert symbol.list_arguments() == ["data", "p_gamma"]
@@ -87,8 +100,9 @@ def test_shape_of_learned_slopes():
     assert infer("LeakyReLU", [(2, 3, 4), None], act_type="prelu") == ([(2, 3, 4), (3,)], [(2, 3, 4)])
     assert infer("LeakyReLU", [(2, 3, 4), (1,)], act_type="prelu") == ([(2, 3, 4), (1,)], [(2, 3, 4)])
     assert infer("LeakyReLU", [None, (3,)], [(2, 3)], act_type="prelu") == ([(2, 3), (3,)], [(2, 3)])
-    with pytest.raises(MXNetError, match=r"gamma of prelu has shape \(2,\), but there are 3 channels"):
-        infer("LeakyReLU", [(2, 3, 4), (2,)], act_type="prelu")
+    for gamma in ((2,), (3, 1), (2, 3, 4, 1)):
+        with pytest.raises(MXNetError, match=r"gamma of prelu has shape .* does not broadcast over data of shape"):
+            infer("LeakyReLU", [(2, 3, 4), gamma], act_type="prelu")
     with pytest.raises(MXNetError, match="axis 1"):
         infer("LeakyReLU", [(2,), None], act_type="prelu")
 
