@@ -235,6 +235,16 @@ def _value(entry: Entry) -> torch.Tensor:
     return values[entry.node].tensors[entry.index]
 
 
+def _ran_in_training(node: Node) -> bool:
+    """Whether the operator that ``node`` is part of the gradient of was recorded in training mode.
+
+    Gradients that depend on the mode read what their operator computed, and nothing that was recorded after it.
+    """
+    read = (entry.node for entry in node.inputs if entry.node.op is not None and entry.node in values)
+    latest = max(read, key=lambda recorded: recorded.serial, default=None)
+    return latest is None or values[latest].is_train
+
+
 def _differentiate(
     entries: Sequence[Entry],
     head_gradients: Sequence[torch.Tensor],
@@ -260,7 +270,8 @@ def _differentiate(
 
     device = head_gradients[0].device
     for node in order:
-        tensors = compute(node.op, node.params, [value(entry) for entry in node.inputs], device, is_train)
+        in_training = is_train and _ran_in_training(node)
+        tensors = compute(node.op, node.params, [value(entry) for entry in node.inputs], device, in_training)
         computed.update((Entry(node, i), tensor) for i, tensor in enumerate(tensors))
         if graph is not None:
             values[node] = Values(tensors)

@@ -118,6 +118,18 @@ def test_dropout_drops_the_same_in_both_directions() -> None:
         np.testing.assert_array_equal(nd.Dropout(x, p=0.5).asnumpy(), x.asnumpy())
 
 
+def test_gradients_are_those_of_the_mode_that_was_recorded() -> None:
+    x, gamma = leaf(4, 3), nd.ones(3, dtype="float64")
+    with ag.record(train_mode=False):
+        y = nd.Dropout(x, p=0.5)
+        z = nd.BatchNorm(y, gamma, nd.zeros_like(gamma), nd.zeros_like(gamma), gamma * 4, eps=0, fix_gamma=False)
+        with ag.train_mode():
+            dropped = nd.Dropout(z, p=0.5)
+    dropped.backward()
+    # The first layer drops nothing and the second divides by the deviation it was given; only the third draws.
+    np.testing.assert_allclose(x.grad.asnumpy(), np.where(dropped.asnumpy() == 0, 0, 2 / 2))
+
+
 def test_derivatives_of_any_order() -> None:
     x = leaf(5)
     with ag.record():

@@ -38,10 +38,11 @@ class _Mode(threading.local):
 
 
 class Values(NamedTuple):
-    """What a node computed. ``kept`` is whatever else its gradient needs to stay alive."""
+    """What a node computed, in which mode. ``kept`` is whatever else its gradient needs to stay alive."""
 
     tensors: list[torch.Tensor]
     kept: Any = None
+    is_train: bool = True
 
 
 class Leaf(NamedTuple):
@@ -82,7 +83,7 @@ def record(
         return
     entries = [_entry(array) for array in inputs]
     node = Node(operator, f"node{next(_numbers)}", dict(attrs), entries, params)
-    values[node] = Values(list(computed), kept)
+    values[node] = Values(list(computed), kept, mode.training)
     for index, result in enumerate(results):
         result._entry = Entry(node, index)
 
