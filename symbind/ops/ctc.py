@@ -96,6 +96,7 @@ class CTCLoss(Operator):
         data_lengths = torch.full((batch,), frames)
         label_lengths = torch.empty(batch, dtype=torch.int64)
         heads = torch.ones(batch, dtype=probabilities.dtype, device=data.device)
+        frame = torch.arange(frames).view(-1, 1)
 
         def run() -> None:
             targets.copy_(label)
@@ -116,5 +117,8 @@ class CTCLoss(Operator):
             by_logarithm = aten._ctc_loss_backward.Tensor(heads, *arguments, losses, paths, blank, True)
             loss.copy_(losses)
             gradient.copy_(aten._log_softmax_backward_data(by_logarithm, probabilities, 2, probabilities.dtype))
+            if p.use_data_lengths:
+                # Whatever there is in frames that do not count, infinities as well, has no gradient.
+                gradient.masked_fill_((frame >= data_lengths).unsqueeze(2).to(data.device), 0)
 
         return run

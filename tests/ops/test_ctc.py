@@ -104,3 +104,23 @@ def test_inference():
 def test_numbers_beyond_the_arrays_are_refused(labels, lengths, message):
     with pytest.raises(MXNetError, match=message):
         call("CTCLoss", DATA, np.array(labels), *map(np.array, lengths), use_data_lengths=True, use_label_lengths=True)
+
+
+def test_frames_that_do_not_count_may_hold_anything():
+    frames, labels = np.array([3.0, 4]), np.array([[1.0], [2]])
+    padded = DATA.copy()
+    padded[3, 0] = np.nan
+    for blank in ("first", "last"):
+        data = mx.nd.array(padded, dtype="float64")
+        data.attach_grad()
+        with mx.autograd.record():
+            loss = mx.nd.CTCLoss(
+                data, mx.nd.array(labels - (blank == "last")), data_lengths=mx.nd.array(frames), use_data_lengths=True,
+                blank_label=blank,
+            )  # fmt: skip
+        loss.backward()
+        assert np.isfinite(loss.asnumpy()).all()
+        gradient = data.grad.asnumpy()
+        assert np.isfinite(gradient).all()
+        assert not gradient[3, 0].any()
+        assert gradient[3, 1].any()
