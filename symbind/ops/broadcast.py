@@ -37,8 +37,8 @@ class BroadcastPair(Operator):
 
         Where one operand has a dimension of size 1, it is repeated to the size of the other; missing dimensions at
         the front count as 1. The inputs and the output have one type. Statements in brackets are 1 where they hold
-        and 0 elsewhere, in the type of the inputs. Whole numbers divide towards zero; the modulo takes the sign of
-        ``rhs``, and is zero for a zero ``rhs``.
+        and 0 elsewhere, in the type of the inputs. Whole numbers divide towards zero, and to zero by zero; the modulo
+        takes the sign of ``rhs``, and is zero for a zero ``rhs``.
 
         Raises MXNetError if neither of two different sizes is 1, or the types differ.
         """
@@ -54,7 +54,10 @@ class BroadcastPair(Operator):
         return [apply("_sum_to_shape_like", g, operand) for g, operand in zip(gradients, x)]
 
     def kernel(self, p, inputs, outputs, env):
-        return self.function.kernel(*inputs, outputs[0])
+        out = outputs[0]
+        # An operand that lacks dimensions of 1 may be in the output's place, and then must have its strides as well.
+        operands = [array.view(out.shape) if array.numel() == out.numel() else array for array in inputs]
+        return self.function.kernel(*operands, out)
 
 
 def _combine(function: str, left: Symbol, right: Symbol) -> Symbol:

@@ -47,16 +47,24 @@ class PairFunction:
 
 
 def _divide(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> Kernel:
-    mode = None if out.is_floating_point() else "trunc"
-    return partial(torch.div, left, right, rounding_mode=mode, out=out)
+    if out.is_floating_point():
+        return partial(torch.div, left, right, out=out)
+    return _zero_by_zero(partial(torch.div, rounding_mode="trunc"), left, right, out)
 
 
 def _modulo(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor) -> Kernel:
-    # Modulo zero is zero, where torch says NaN (floating point) or fails (whole numbers).
+    return _zero_by_zero(torch.remainder, left, right, out)
+
+
+def _zero_by_zero(
+    function: Callable[..., torch.Tensor], left: torch.Tensor, right: torch.Tensor, out: torch.Tensor
+) -> Kernel:
+    """``function`` with zero wherever ``right`` is zero, for which torch has NaN or, in whole numbers, an error."""
+
     def run() -> None:
         zero = right == 0
         divisor = right if out.is_floating_point() else right.masked_fill(zero, 1)
-        torch.remainder(left, divisor, out=out)
+        function(left, divisor, out=out)
         out.masked_fill_(zero, 0)
 
     return run
@@ -138,7 +146,7 @@ class Elementwise(Operator):
 
         Both inputs and the output have one shape and one type; nothing is broadcast (``broadcast_*`` does that).
         Statements in brackets are 1 where they hold and 0 elsewhere, in the type of the inputs. Whole numbers divide
-        towards zero; the modulo takes the sign of ``rhs``, and is zero for a zero ``rhs``.
+        towards zero, and to zero by zero; the modulo takes the sign of ``rhs``, and is zero for a zero ``rhs``.
 
         Raises MXNetError if the shapes or types differ.
         """

@@ -51,6 +51,13 @@ def test_the_gradient_is_summed_over_what_was_repeated(shapes):
     np.testing.assert_allclose(right_gradient, summed(np.broadcast_to(left, whole), right.shape), atol=1e-12)
 
 
+def test_an_operand_of_lower_rank_is_overwritten():
+    """What is added to has the output's size but not its rank, and nobody reads it again."""
+    x, y = mx.sym.var("x"), mx.sym.var("y")
+    executor = mx.sym.broadcast_add(x, mx.sym.exp(y) * 2).simple_bind(mx.cpu(), x=(1, 1), y=(1,), grad_req="null")
+    np.testing.assert_allclose(executor.forward()[0].asnumpy(), [[2]])
+
+
 def test_shapes():
     assert infer("broadcast_add", [(2, 1), (1, 3)])[1] == [(2, 3)]
     assert infer("broadcast_add", [(4, 1, 3), (2, 3)])[1] == [(4, 2, 3)]

@@ -69,6 +69,17 @@ def test_modulo_zero_is_zero(dtype):
     assert call("_mod", left, right).tolist() == [0, 1, 0]
 
 
+def test_whole_numbers_divided_by_zero_are_zero():
+    """They cannot be infinite, and the gradient of the modulo divides."""
+    left, right = (np.array(numbers, "int32") for numbers in ([7, -3, 0], [0, 2, 0]))
+    assert call("elemwise_div", left, right).tolist() == [0, -1, 0]
+    a, b = mx.sym.var("a", dtype="int32"), mx.sym.var("b", dtype="int32")
+    executor = (a % b).simple_bind(mx.cpu(), a=(3,), b=(3,))
+    executor.forward(is_train=True, a=left, b=right)
+    executor.backward(mx.nd.zeros(3, dtype="int32"))
+    assert not executor.grad_dict["b"].asnumpy().any()
+
+
 def test_the_gradient_of_ties_goes_left():
     for operator in ("_maximum", "_minimum"):
         left, right = gradients(operator, [1.0, 2.0], [1.0, 2.0])
