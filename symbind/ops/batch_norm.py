@@ -300,10 +300,12 @@ class BatchNormV1(BatchNorm):
 class SyncBatchNorm(BatchNormV1):
     """BatchNorm whose statistics are meant for the batch of all devices.
 
-    The formula is that of BatchNorm, with the channels along axis 1, over the data of this device.
+    The formula is that of BatchNorm, with the channels along axis 1, over the data of this device. With
+    ``output_mean_var`` the third output is the variance, where BatchNorm has the inverse standard deviation.
     """
 
     name = "_contrib_SyncBatchNorm"
+    output_mean_var = Param(Bool, False, "Show the mean and the variance as outputs.")
     ndev = Param(Int, 1, "Number of devices.")
     key = Param(String, doc="Name that the devices share.")
     samples = (Sample((3, 2, 2), (2,), (2,), (2,), (2,), fix_gamma=False, named={"key": "bn"}),)
@@ -313,6 +315,17 @@ class SyncBatchNorm(BatchNormV1):
         if p.ndev != 1:
             raise MXNetError(f"{self.name} works within one device, but ndev={p.ndev}")
         return p
+
+    def gradient(self, p, x, y, dy):
+        deviation = apply("rsqrt", y[2] + p.eps) if p.output_mean_var else y[2]
+        return super().gradient(p, x, [y[0], y[1], deviation], dy)
+
+    def kernel(self, p, inputs, outputs, env):
+        run = super().kernel(p, inputs, outputs, env)
+        if not p.output_mean_var:
+            return run
+        variance = outputs[2]
+        return sequence([run, lambda: variance.pow_(-2).sub_(p.eps)])
 
 
 @register

@@ -161,6 +161,29 @@ def test_names_and_initializers():
     assert symbol.attr_dict()["bn_moving_var"]["__init__"] == '["one", {}]'
 
 
+@pytest.mark.parametrize("use_global_stats", [False, True])
+def test_the_synchronized_layer_shows_variances(use_global_stats):
+    random = np.random.RandomState(0)
+    arrays = {"data": random.randn(4, 3, 5), "bn_gamma": random.rand(3) + 0.5, "bn_beta": random.randn(3)}
+    found = {}
+    for name, layer, key in (("own", mx.sym.BatchNorm, {}), ("shared", mx.sym.contrib.SyncBatchNorm, {"key": "k"})):
+        symbol = layer(
+            mx.sym.var("data"), name="bn", eps=0.1, fix_gamma=False, output_mean_var=True,
+            use_global_stats=use_global_stats, **key,
+        )  # fmt: skip
+        executor = symbol.simple_bind(mx.cpu(), data=(4, 3, 5))
+        for argument, value in arrays.items():
+            executor.arg_dict[argument][:] = value
+        executor.aux_dict["bn_moving_var"][:] = 2
+        outputs = [output.asnumpy() for output in executor.forward(is_train=True)]
+        executor.backward([mx.nd.array(arrays["data"] ** 2), mx.nd.zeros(3), mx.nd.zeros(3)])
+        found[name] = (outputs, [executor.grad_dict[argument].asnumpy() for argument in arrays])
+    (own, own_gradients), (shared, shared_gradients) = found.values()
+    np.testing.assert_allclose(shared[2], np.full(3, 2) if use_global_stats else arrays["data"].var((0, 2)), 1e-5)
+    for value, expected in zip([*shared[:2], *shared_gradients], [*own[:2], *own_gradients]):
+        np.testing.assert_allclose(value, expected, 1e-4, 1e-5)
+
+
 def test_more_devices_are_refused():
     with pytest.raises(MXNetError, match="ndev=2"):
         mx.sym.contrib.SyncBatchNorm(mx.sym.var("data"), key="bn", ndev=2)

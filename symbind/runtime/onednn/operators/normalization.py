@@ -206,6 +206,8 @@ def _mask_layout(from_batch: Primitive, given: Primitive) -> MemoryDesc | None:
 
 @implements("BatchNorm", "BatchNorm_v1", "_contrib_SyncBatchNorm")
 def forward(request: Request) -> Implementation:
+    if request.node.op.name == "_contrib_SyncBatchNorm" and request.node.params.output_mean_var:
+        raise Unsupported("the library's kernel is followed by inverse deviations, not by variances")
     return _Forward(request.node, _Layer(request.node, request.inputs[0]), request.training)
 
 
