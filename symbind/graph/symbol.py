@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..base import MXNetError, NotImplementedForSymbol, atomic_write
@@ -328,7 +329,9 @@ def var(
         raise TypeError("Expect a string for variable `name`")
     attrs = current_attributes(attr)
     if shape is not None:
-        attrs["__shape__"] = str(tuple(shape) if not isinstance(shape, int) else (shape,))
+        # NumPy's integers, of which shapes of its arrays may be made, would be written with their type.
+        sizes = shape if isinstance(shape, Iterable) else (shape,)
+        attrs["__shape__"] = str(tuple(map(operator.index, sizes)))
     if lr_mult is not None:
         attrs["__lr_mult__"] = str(lr_mult)
     if wd_mult is not None:

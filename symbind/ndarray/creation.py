@@ -87,7 +87,8 @@ def ones(
 
 def _sizes(shape: ShapeLike) -> tuple[int, ...]:
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else shape
-    if not isinstance(sizes, Sequence) or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in sizes):
+    listed = isinstance(sizes, (Sequence, np.ndarray))
+    if not listed or not all(isinstance(n, (int, np.integer)) and n >= 0 for n in sizes):
         raise MXNetError(f"A shape is a tuple of sizes, not {shape!r}")
     return tuple(map(int, sizes))
 

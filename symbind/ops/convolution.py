@@ -274,7 +274,7 @@ class _Deconvolution(_Layer):
     def parse(self, attrs, node_name=""):
         p = super().parse(attrs, node_name)
         spatial.complete(self.layer, p, adj=0, target_shape=0)
-        if any(adj >= stride for adj, stride in zip(p.adj, p.stride)):
+        if not any(p.target_shape) and any(adj >= stride for adj, stride in zip(p.adj, p.stride)):
             raise MXNetError(f"adj={p.adj} of {self.layer} must be less than stride={p.stride}")
         return p
 

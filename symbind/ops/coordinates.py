@@ -236,7 +236,9 @@ class RavelMultiIndex(Operator):
 
 @register
 class UnravelIndex(Operator):
-    """The coordinates (n, N) of the elements of an array of ``shape`` whose positions, counted flat, are in ``data``.
+    """The coordinates of those elements of an array of ``shape`` whose positions, counted flat, are in ``data``.
+
+    They are (n, …) for data of shape (…) and an array of n dimensions.
 
     The first dimension of ``shape`` does not matter and may be -1.
     """
@@ -248,12 +250,10 @@ class UnravelIndex(Operator):
     zero_gradient = True
 
     def infer_shape(self, p, inputs, outputs):
-        data, out = inputs[0], outputs[0]
-        if data is not None and len(data) != 1:
-            raise MXNetError(f"Input to unravel operator must be one-dimensional, not {data}")
+        out = outputs[0]
+        data = merge(inputs[0], None if out is None else out[1:])
         rank = len(_shape_of(p, self.name))
-        out = merge(out, (rank, 0 if data is None else data[0]))
-        return [merge(data, (out[1],))], [out]
+        return [data], [out if data is None else merge(out, (rank, *data))]
 
     def kernel(self, p, inputs, outputs, env):
         shape, out = _shape_of(p, self.name), outputs[0]

@@ -30,9 +30,7 @@ def _requests(grad_req: Any, names: Sequence[str]) -> list[str]:
     if isinstance(grad_req, str):
         requests = [grad_req] * len(names)
     elif isinstance(grad_req, Mapping):
-        unknown = [name for name in grad_req if name not in names]
-        if unknown:
-            raise ValueError(f"grad_req names {unknown}, which are not among the arguments {list(names)}")
+        # Like the dictionaries of arrays, it may say more than this network asks: that of a layer without its bias.
         requests = [grad_req.get(name, "null") for name in names]
     elif isinstance(grad_req, Sequence):
         if len(grad_req) != len(names):

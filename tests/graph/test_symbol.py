@@ -137,6 +137,9 @@ def test_variable_keywords():
         "__shape__": "(2, 0)", "__lr_mult__": "0.5", "lr_mult": "0.5", "__wd_mult__": "2", "wd_mult": "2",
         "__dtype__": "2", "__init__": '["one", {}]', "__mine__": "m",
     }  # fmt: skip
+    for shape in (np.array([2, 3]), (np.int64(2), np.int32(3)), [2, 3]):
+        assert mx.sym.var("v", shape=shape).attr("__shape__") == "(2, 3)"
+    assert mx.sym.var("v", shape=np.int64(2)).attr("__shape__") == "(2,)"
     with pytest.raises(ValueError, match="Attribute name=foo is not supported"):
         mx.sym.var("v", foo="1")
     with pytest.raises(TypeError):

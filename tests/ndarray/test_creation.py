@@ -7,6 +7,7 @@ import pytest
 
 import symbind as mx
 from symbind import nd
+from symbind.base import MXNetError
 
 
 def same(array: nd.NDArray, expected: object, dtype: str = "float32") -> None:
@@ -27,6 +28,13 @@ def same(array: nd.NDArray, expected: object, dtype: str = "float32") -> None:
 )  # fmt: skip
 def test_sources_become_float32(source):
     same(nd.array(source), [[1, 2], [3, 4]])
+
+
+def test_shapes_may_be_arrays():
+    for make in (nd.empty, nd.zeros, nd.ones):
+        assert make(np.array([2, 3])).shape == (2, 3)
+    with pytest.raises(MXNetError, match="A shape is a tuple of sizes"):
+        nd.empty(np.array([2.5, 3]))
 
 
 def test_array_copies():

@@ -101,7 +101,7 @@ def test_deconvolution(data, weight, window):
 def test_target_shape_cuts_both_ends_alike(target):
     data, weight = RANDOM.randn(1, 2, 3, 3), RANDOM.randn(2, 1, 3, 3)
     window = {"kernel": (3, 3), "num_filter": 1, "stride": (2, 2)}
-    got = call("Deconvolution", data, weight, target_shape=target, pad=(9, 9), **window)
+    got = call("Deconvolution", data, weight, target_shape=target, pad=(9, 9), adj=(9, 9), **window)
     full = deconvolve(data, weight, stride=(2, 2))
     starts = [(7 - n + 1) // 2 for n in target]
     assert got.shape == (1, 1, *target)

@@ -42,11 +42,12 @@ def test_flat_positions():
     np.testing.assert_array_equal(coordinates, np.unravel_index(flat, shape))
     np.testing.assert_array_equal(call("_ravel_multi_index", coordinates, shape=(-1, 4, 5)), flat)
     assert call("_unravel_index", np.array([13.0, -1]), shape=(3, 4)).tolist() == [[3, 0], [1, -1]]
+    square = flat[:4].reshape(2, 2)
+    np.testing.assert_array_equal(call("_unravel_index", square, shape=shape), np.unravel_index(square, shape))
     assert infer("_ravel_multi_index", [None], [(7,)], shape=shape)[0] == [(3, 7)]
     for op, data, params in [
         ("_ravel_multi_index", (2, 5), {"shape": shape}),
         ("_ravel_multi_index", (3, 5, 1), {"shape": shape}),
-        ("_unravel_index", (3, 5), {"shape": shape}),
         ("_unravel_index", (3,), {}),
     ]:
         with pytest.raises(MXNetError):

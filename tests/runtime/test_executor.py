@@ -96,6 +96,13 @@ def test_forward_and_backward_against_float64():
         np.testing.assert_allclose(array.asnumpy(), expected, rtol=1e-4, atol=1e-6)
 
 
+def test_grad_req_may_name_what_the_network_does_not_have():
+    requests = {"x": "write", "w": "add", "b": "write"}
+    without_bias = mx.sym.FullyConnected(mx.sym.var("x"), mx.sym.var("w"), num_hidden=2, no_bias=True)
+    executor = without_bias.simple_bind(mx.cpu(), grad_req=requests, x=(1, 3))
+    assert set(executor.grad_dict) == {"x", "w"}
+
+
 def test_grad_req_write_add_null_per_argument():
     requests = {"data": "null", "fc_weight": "add", "fc_bias": "write", "out_weight": "null", "out_bias": "add"}
     ex = filled(small_net().simple_bind(mx.cpu(), grad_req=requests, data=(4, 5)))
