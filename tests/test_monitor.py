@@ -1,14 +1,16 @@
-"""Monitor. Names, texts and order were observed in MXNet 1.9.1, which also tells of the operators of gradients."""
+"""Monitor. Names, texts and order were observed in MXNet 1.9.1."""
 
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pytest
 
 import symbind as mx
+from symbind.runtime.engines import use_engine
 
 # What each statistic of a net whose arguments are all one is, in order.
 EXPECTED = [
@@ -107,3 +109,80 @@ def test_a_module_is_watched_while_it_is_fitted(caplog: pytest.LogCaptureFixture
     assert [line.split()[1:3] for line in lines] == [["1", "fc_weight"], ["3", "fc_weight"]]
     # The first batch is observed before anything was learnt, but after its own update.
     assert all(float(line.split()[3]) != 1.0 for line in lines)
+
+
+# The names that MXNet 1.9.1 gives for the network below, of those gradients that are computed.
+BACKWARD = [
+    "softmax_backward_output0", "fc2_backward_output0", "fc2_backward_output1", "drop_backward_output",
+    "bn_backward_output0", "bn_backward_output1", "bn_backward_output2", "sum_grad_output", "act_backward_output",
+    "fc_backward_output1", "fc_backward_output2",
+]  # fmt: skip
+
+
+def branching() -> Any:
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="fc")
+    net = mx.sym.Activation(net, act_type="relu", name="act")
+    net = mx.sym.Dropout(net + mx.sym.BatchNorm(net, fix_gamma=False, name="bn"), p=0.5, name="drop")
+    net = mx.sym.FullyConnected(net, num_hidden=2, no_bias=True, name="fc2")
+    return mx.sym.SoftmaxOutput(net, name="softmax")
+
+
+def test_gradients_are_observed_on_their_way() -> None:
+    module = mx.mod.Module(branching())
+    module.bind([("data", (4, 5))], [("softmax_label", (4,))])
+    module.init_params()
+    monitor = mx.mon.Monitor(1, lambda x: mx.nd.array([x.size]), ".*backward.*|sum_grad.*", monitor_all=True)
+    module.install_monitor(monitor)
+    monitor.tic()
+    module.forward(mx.io.DataBatch([mx.nd.ones((4, 5))], [mx.nd.zeros(4)]), is_train=True)
+    module.backward()
+    seen = monitor.toc()
+    assert [name for _, name, _ in seen] == BACKWARD
+    sizes = {name: float(text) for _, name, text in seen}
+    assert (sizes["fc_backward_output1"], sizes["bn_backward_output2"], sizes["drop_backward_output"]) == (15, 3, 12)
+
+
+@pytest.mark.parametrize("engine", ["torch", None])
+def test_values_of_gradients(engine: str | None) -> None:
+    """Of a network with layouts and fused kernels, when it is not watched; the gradient of a tensor is its own test."""
+    net = mx.sym.Convolution(mx.sym.Variable("data"), kernel=(3, 3), num_filter=16, name="conv")
+    net = mx.sym.Activation(mx.sym.BatchNorm(net, fix_gamma=False, name="bn"), act_type="relu", name="act")
+    net = mx.sym.sum(mx.sym.square(net, name="square"), name="total")
+    with use_engine(engine) if engine else nullcontext():
+        exe = net.simple_bind(mx.cpu(), data=(2, 16, 6, 6))
+    rng = np.random.default_rng(0)
+    for array in exe.arg_arrays:
+        array[:] = rng.normal(size=array.shape)
+    seen: dict[str, np.ndarray] = {}
+    exe.set_monitor_callback(lambda name, array: seen.update({name.decode(): array.asnumpy()}))
+    exe.forward(is_train=True)
+    exe.backward(mx.nd.array([2.0]))
+    np.testing.assert_allclose(seen["total_backward_output"], np.full((2, 16, 4, 4), 2))
+    np.testing.assert_allclose(seen["square_backward_output"], 4 * seen["act_output"], rtol=1e-6)
+    through = np.where(seen["bn_output"] > 0, 4 * seen["act_output"], 0)
+    np.testing.assert_allclose(seen["act_backward_output"], through, rtol=1e-6)
+    shown = {"data": "conv_backward_output0", "conv_weight": "conv_backward_output1", "bn_gamma": "bn_backward_output1"}
+    watched = {name: exe.grad_dict[name].asnumpy() for name in shown}
+    for name, shown_as in shown.items():
+        np.testing.assert_array_equal(watched[name], seen[shown_as])
+    # Nobody watches any more: the program is what it was, and its numbers too.
+    exe.set_monitor_callback(None)
+    seen.clear()
+    exe.forward(is_train=True)
+    exe.backward(mx.nd.array([2.0]))
+    assert not seen
+    for name, values in watched.items():
+        np.testing.assert_allclose(exe.grad_dict[name].asnumpy(), values, rtol=1e-3, atol=1e-3)
+
+
+def test_gradients_that_are_added_up_are_observed_before() -> None:
+    x = mx.sym.Variable("x")
+    exe = mx.sym.exp(x * x, name="exp").simple_bind(mx.cpu(), grad_req="add", x=(2,))
+    exe.arg_dict["x"][:] = 1
+    seen: dict[str, float] = {}
+    exe.set_monitor_callback(lambda name, array: seen.update({name.decode(): array.asnumpy()[0]}))
+    for count in (1, 2):
+        exe.forward(is_train=True)
+        exe.backward(mx.nd.ones(2))
+        assert seen["sum_grad_output"] == pytest.approx(2 * np.e)
+        assert exe.grad_dict["x"].asnumpy() == pytest.approx(count * 2 * np.e)

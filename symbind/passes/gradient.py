@@ -25,10 +25,14 @@ class Gradient(NamedTuple):
     ``of`` holds the value for each variable that the heads depend on smoothly; a variable that only reaches them
     through labels and states is absent. ``head_gradients`` are the variables that stand for the gradients of the
     heads, in their order; None for a head that needs none because only losses lie behind it.
+
+    ``names`` says what values on the way are: ``fc_backward_output0`` is what the first input of the node ``fc`` gets
+    from it, without a number if it has but one; ``sum_grad_output`` is the sum for a value used more than once.
     """
 
     of: dict[Node, Entry]
     head_gradients: list[Entry | None]
+    names: dict[Entry, str]
 
 
 def build_gradient(heads: Sequence[Entry], wanted: Collection[Node]) -> Gradient:
@@ -41,6 +45,8 @@ def build_gradient(heads: Sequence[Entry], wanted: Collection[Node]) -> Gradient
 
     # Per value: the symbol of its gradient so far, or ZERO.
     gradients: dict[Entry, Symbol | object] = {}
+    summed: dict[Entry, None] = {}
+    names: dict[Entry, str] = {}
 
     def contribute(entry: Entry, gradient: Symbol | object | None) -> None:
         if gradient is None or entry.node not in leads_to_wanted:
@@ -51,6 +57,7 @@ def build_gradient(heads: Sequence[Entry], wanted: Collection[Node]) -> Gradient
         elif gradient is not ZERO:
             # Added as soon as both are there, so that the parts need not be kept until the last one comes.
             gradients[entry] = apply("_grad_add", so_far, gradient)  # type: ignore[arg-type]
+            summed[entry] = None
 
     head_variables = []
     with no_attributes():
@@ -67,9 +74,14 @@ def build_gradient(heads: Sequence[Entry], wanted: Collection[Node]) -> Gradient
             arrived = [gradients.get(entry) for entry in outputs]
             if all(g is None for g in arrived):
                 continue
+            several = len(node.inputs) - len(node.auxiliary_inputs) > 1
+            passed_on = [gradient.entries[0] for gradient in arrived if isinstance(gradient, Symbol)]
             with Prefix(f"{node.name}_backward_"):
-                for entry, gradient in zip(node.inputs, _node_gradient(node, outputs, arrived)):
+                for i, (entry, gradient) in enumerate(zip(node.inputs, _node_gradient(node, outputs, arrived))):
                     contribute(entry, gradient)
+                    if isinstance(gradient, Symbol) and gradient.entries[0] not in passed_on:
+                        name = f"{node.name}_backward_output{i if several else ''}"
+                        names.setdefault(gradient.entries[0], name)
 
         of: dict[Node, Entry] = {}
         with Prefix("gradient_"):
@@ -80,8 +92,10 @@ def build_gradient(heads: Sequence[Entry], wanted: Collection[Node]) -> Gradient
                 if found is not None:
                     of[node] = found.entries[0]  # type: ignore[attr-defined]
 
+    for entry in summed:
+        names[gradients[entry].entries[0]] = "sum_grad_output"  # type: ignore[union-attr]
     used = set(post_order(of.values()))
-    return Gradient(of, [v if v.node in used else None for v in head_variables])
+    return Gradient(of, [v if v.node in used else None for v in head_variables], names)
 
 
 def _node_gradient(node: Node, outputs: Sequence[Entry], arrived: Sequence[Symbol | object | None]) -> Sequence[object]:

@@ -13,7 +13,7 @@ import torch
 from ..base import MXNetError
 from ..context import Context
 from ..garbage import collector_paused
-from ..graph.node import Entry, Node, execution_order, post_order
+from ..graph.node import Node, execution_order, post_order
 from ..graph.symbol import Symbol
 from ..ndarray import NDArray
 from ..ndarray.memory import allocate
@@ -29,6 +29,7 @@ from .compile import compile_program
 from .engines import engine_for
 from .program import Program
 from .report import PlanReport, report
+from .watch import Watch
 
 __all__ = ["Executor", "MemoryPlan"]
 
@@ -97,8 +98,7 @@ class Executor:
         self.aux_arrays = list(aux_arrays)
         self._reqs = list(grad_req)
         self._shared = shared
-        self._monitor: Callable[[bytes, NDArray], None] | None = None
-        self._monitor_inputs = False
+        self._watch: Watch | None = None
         self._is_train = False
         self._engine_key: Hashable = None
         self._engine = engine_for(self._device)
@@ -128,7 +128,7 @@ class Executor:
         With a monitor installed the graph is left as it is, so that every node of the symbol is really run.
         """
         self._heads = list(self._symbol.entries)
-        if self._monitor is None:
+        if self._watch is None:
             arrays = zip((*self._arguments, *self._auxiliary), (*self.arg_arrays, *self.aux_arrays))
             given = {node: array.shape for node, array in arrays}
             self._heads = select_late(self._heads, lambda heads: infer_shapes(execution_order(heads), given))
@@ -199,7 +199,7 @@ class Executor:
             self._engine,
             self._device,
             modes,
-            rewrite=self._monitor is None,
+            rewrite=self._watch is None,
             share=None if share is None else share.arena,
         )
         return program
@@ -216,8 +216,8 @@ class Executor:
         self._is_train = bool(is_train)
         program = self._prepare(self._is_train)
         program.refresh()
-        if self._monitor is not None:
-            self._run_watched(program)
+        if self._watch is not None:
+            self._watch.forward(program, self._engine, self._is_train)
         elif recorder.running:
             self._run_recorded(program, "forward")
         else:
@@ -253,7 +253,9 @@ class Executor:
             # Built anew, for another number of threads: what forward had left went with the old one.
             self.forward(self._is_train)
         program.renew()
-        if recorder.running:
+        if self._watch is not None:
+            self._watch.backward(program, self._engine, self._is_train, self._gradient.names)
+        elif recorder.running:
             self._run_recorded(program, "backward")
         else:
             for call in program.backward[self._is_train]:
@@ -302,43 +304,20 @@ class Executor:
     def set_monitor_callback(
         self, callback: Callable[[bytes, NDArray], None] | None, monitor_all: bool = False
     ) -> None:
-        """Have ``callback(name, array)`` called with every inner value of each forward; None to stop.
+        """Have ``callback(name, array)`` called with every inner value of each run; None to stop.
 
-        With ``monitor_all`` the inputs of each operator are shown too. The program is rebuilt so that every node of
-        the symbol is really computed, and again when the callback is taken away.
+        Forward shows the outputs of the operators, and with ``monitor_all`` their inputs too. Backward shows what each
+        operator's inputs get from it: ``fc_backward_output0`` for the first of ``fc``, ``act_backward_output`` for the
+        only one of ``act``; and the sums where a value is used more than once, ``sum_grad_output``. What is not
+        computed is not shown: gradients that ``grad_req`` does not need, or that are passed on as they are.
+
+        The program is rebuilt so that every node of the symbol is really computed, and again when the callback is taken
+        away.
         """
-        self._monitor, self._monitor_inputs = callback, monitor_all
+        self._watch = None if callback is None else Watch(self._symbol, callback, monitor_all, self._ctx)
         self._differentiate()
         self._programs.clear()
         self._prepare(False)
-
-    def _run_watched(self, program: Program) -> None:
-        """Run forward and show the values of the symbol's nodes as they come.
-
-        Other nodes convert between layouts; copies of a node, which read what these give, have its serial.
-        """
-        own = {node.serial: node for node in post_order(self._symbol.entries)}
-
-        def show(name: str, entry: Entry) -> None:
-            assert self._monitor is not None
-            self._monitor(name.encode(), NDArray(program.plain(entry, self._engine), self._ctx))
-
-        def before(node: Node) -> None:
-            original = own.get(node.serial)
-            if original is None or not self._monitor_inputs:
-                return
-            names = node.op.input_names(node.params)
-            for name, source, entry in zip(names, original.inputs, node.inputs):
-                if source.node.is_variable:
-                    show(source.node.name, entry)
-                show(f"{node.name}_{name}", entry)
-
-        def after(node: Node) -> None:
-            if node.serial in own:
-                for i in range(node.num_visible_outputs):
-                    show(node.output_name(i), Entry(node, i))
-
-        program.run_watched(self._is_train, before, after)
 
     @property
     def arg_dict(self) -> dict[str, NDArray]:

@@ -194,10 +194,12 @@ class Program:
             return array
         return LaidOut(array, EngineOrder(engine, layout), self._shapes[entry.node][entry.index]).plain()
 
-    def run_watched(self, is_train: bool, before: Callable[[Node], None], after: Callable[[Node], None]) -> None:
-        """Run forward, calling ``before`` and ``after`` with each node: what it reads may be gone when it has run."""
-        done = {id(i.step): i for i in self.instructions["forward"][is_train]}
-        for step in self.plan.forward:
+    def run_watched(
+        self, phase: str, is_train: bool, before: Callable[[Node], None], after: Callable[[Node], None]
+    ) -> None:
+        """Run a phase, calling ``before`` and ``after`` with each node: what it reads may be gone when it has run."""
+        done = {id(i.step): i for i in self.instructions[phase][is_train]}
+        for step in self.plan.forward if phase == "forward" else self.plan.backward:
             if isinstance(step, Node):
                 before(step)
             instruction = done.get(id(step))
@@ -205,6 +207,9 @@ class Program:
                 instruction.call()
             if isinstance(step, Node):
                 after(step)
+        calls = (self.forward if phase == "forward" else self.backward)[is_train]
+        for call in calls[len(done) :]:
+            call()
 
     def run_recorded(self, phase: str, is_train: bool, recorder: Recorder) -> None:
         """Run a phase, and have each instruction recorded."""
