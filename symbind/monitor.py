@@ -23,9 +23,9 @@ class Monitor:
     """Every ``interval`` batches, a statistic of each operator's outputs, and of arguments and auxiliary states.
 
     Between :meth:`tic` and :meth:`toc` the executors watched tell of the outputs of their operators as they run, and on
-    the way back of the gradients of their inputs (``fc_backward_output0``, see
-    :meth:`.Executor.set_monitor_callback`); toc adds what arguments and auxiliary states hold then. An executor that is watched computes every node of its symbol,
-    with nothing fused or left out, and so is slower.
+    the way back of the gradients of their inputs (``fc_backward_output0``, see :meth:`.Executor.set_monitor_callback`);
+    toc adds what arguments and auxiliary states hold then. An executor that is watched computes every node of its
+    symbol, with nothing fused or left out, and so is slower.
 
     Parameters
     ----------
