@@ -23,6 +23,10 @@ from .io import NDArrayIter, as_data_iter
 from .io.adapt import is_array
 from .module import BucketingModule, Module
 from .module.base_module import BatchEndParam, as_list, notify
+from .module.updating import create_kvstore as _create_kvstore  # noqa: F401  # MXNet's place and names for these
+from .module.updating import initialize_kvstore as _initialize_kvstore  # noqa: F401
+from .module.updating import update_params as _update_params  # noqa: F401
+from .module.updating import update_params_on_kvstore as _update_params_on_kvstore  # noqa: F401
 from .ndarray import NDArray
 from .resume import Session, Snapshot
 

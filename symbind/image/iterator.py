@@ -277,6 +277,11 @@ class ImageIter(DataIter):
         """The image in a file's content."""
         return imdecode(s)
 
+    def check_valid_image(self, data: Sequence[NDArray]) -> None:
+        """RuntimeError unless the first of ``data`` has axes; for a ``next`` of one's own that skips what has none."""
+        if not data[0].shape:
+            raise RuntimeError("Data shape is wrong")
+
     def augmentation_transform(self, data: NDArray) -> NDArray:
         """The image after all augmenters."""
         for augmenter in self.auglist:

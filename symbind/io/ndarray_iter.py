@@ -99,9 +99,14 @@ class NDArrayIter(RowIter):
                 warnings.warn(f"{seen}; only {self.num_data} are used, as {first!r} has no more", stacklevel=3)
 
     @property
+    def data_list(self) -> list[Any]:
+        """The arrays, those of labels last. What is written into them comes with later batches."""
+        return [source for _, source in self.data + self.label]
+
+    @property
     def num_source(self) -> int:
         """Number of arrays, labels included."""
-        return len(self.data) + len(self.label)
+        return len(self.data_list)
 
     @property
     def cursor(self) -> int:

@@ -78,7 +78,7 @@ class BucketingModule(BaseModule):
         return Module(symbol, data_names, label_names, **self._module_settings)
 
     @property
-    def _current(self) -> Module:
+    def _curr_module(self) -> Module:
         return self._buckets[self._curr_bucket_key]
 
     # ---- checkpoints --------------------------------------------------------------------------------------------
@@ -147,37 +147,37 @@ class BucketingModule(BaseModule):
     def symbol(self) -> Symbol:
         """The network of the current bucket."""
         self._require(bound=True)
-        return self._current._symbol
+        return self._curr_module._symbol
 
     @property
     def data_names(self) -> list[str]:
         """Names of the data inputs of the current bucket."""
-        return self._current.data_names
+        return self._curr_module.data_names
 
     @property
     def label_names(self) -> list[str]:
         """Names of the labels of the current bucket."""
-        return self._current.label_names
+        return self._curr_module.label_names
 
     @property
     def output_names(self) -> list[str]:
         """Names of the outputs of the current bucket."""
-        return self._current.output_names
+        return self._curr_module.output_names
 
     @property
     def data_shapes(self) -> list[DataDesc]:
         """Descriptions of the data inputs of the current bucket."""
-        return self._current.data_shapes
+        return self._curr_module.data_shapes
 
     @property
     def label_shapes(self) -> list[DataDesc] | None:
         """Descriptions of the label inputs of the current bucket."""
-        return self._current.label_shapes
+        return self._curr_module.label_shapes
 
     @property
     def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """``(name, shape)`` of each output of the current bucket."""
-        return self._current.output_shapes
+        return self._curr_module.output_shapes
 
     # ---- binding ------------------------------------------------------------------------------------------------
 
@@ -311,42 +311,42 @@ class BucketingModule(BaseModule):
         """Switch to the bucket of the batch, and compute its outputs."""
         self._require(bound=True, initialized=True)
         self._switch_to(data_batch)
-        self._current.forward(data_batch, is_train)
+        self._curr_module.forward(data_batch, is_train)
 
     def backward(self, out_grads: Any = None) -> None:
         """Compute the gradients of the last forward."""
         self._require(bound=True, initialized=True)
-        self._current.backward(out_grads)
+        self._curr_module.backward(out_grads)
 
     def update(self) -> None:
         """Update all trained parameters of the current bucket with the gradients of the last backward."""
         self._require(bound=True, initialized=True, optimizer=True)
-        self._current.update()
+        self._curr_module.update()
 
     def get_outputs(self, merge_multi_context: bool = True) -> list[NDArray]:
         """The outputs of the last forward."""
         self._require(bound=True, initialized=True)
-        return self._current.get_outputs(merge_multi_context)
+        return self._curr_module.get_outputs(merge_multi_context)
 
     def get_input_grads(self, merge_multi_context: bool = True) -> list[NDArray]:
         """Gradients of the data of the last batch, if the module was bound with ``inputs_need_grad``."""
         self._require(bound=True, initialized=True)
-        return self._current.get_input_grads(merge_multi_context)
+        return self._curr_module.get_input_grads(merge_multi_context)
 
     def get_states(self, merge_multi_context: bool = True) -> list[NDArray]:
         """The state arrays of the current bucket."""
         self._require(bound=True, initialized=True)
-        return self._current.get_states(merge_multi_context)
+        return self._curr_module.get_states(merge_multi_context)
 
     def set_states(self, states: Any = None, value: Any = None) -> None:
         """Set the states of the current bucket from arrays, or all to one number."""
         self._require(bound=True, initialized=True)
-        self._current.set_states(states, value)
+        self._curr_module.set_states(states, value)
 
     def update_metric(self, eval_metric: Any, labels: Any, pre_sliced: bool = False) -> None:
         """Add the last outputs and these labels to a metric."""
         self._require(bound=True, initialized=True)
-        self._current.update_metric(eval_metric, labels, pre_sliced)
+        self._curr_module.update_metric(eval_metric, labels, pre_sliced)
 
     def install_monitor(self, mon: Any) -> None:
         """Have ``mon`` watch the executors of all buckets, also of those to come."""

@@ -77,6 +77,16 @@ class DataParallelExecutorGroup:
         return [[executor.grad_dict[name] for executor in self.execs] for name in self.param_names]
 
     @property
+    def aux_names(self) -> list[str]:
+        """Names of the auxiliary states."""
+        return self._symbol.list_auxiliary_states()
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a batch, on all contexts together."""
+        return self.slices[-1].stop
+
+    @property
     def aux_arrays(self) -> list[list[NDArray]]:
         """For each auxiliary state its arrays, one per context."""
         return [list(arrays) for arrays in zip(*(executor.aux_arrays for executor in self.execs))]
@@ -153,12 +163,12 @@ class DataParallelExecutorGroup:
         for i, executor in enumerate(self.execs):
             executor.backward([self._part(grad, axis, i) for grad, axis in zip_longest(grads, axes, fillvalue=-1)])
 
-    def outputs(self, merged: bool) -> list[Any]:
+    def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
         """Each output for the whole batch, or as a list with one array per context."""
-        return _collected([executor.outputs for executor in self.execs], self._output_axes, merged)
+        return _collected([executor.outputs for executor in self.execs], self._output_axes, merge_multi_context)
 
     def gradients(self, inputs: Sequence[DataDesc], merged: bool) -> list[Any]:
-        """The gradient of each of ``inputs``, as :meth:`outputs`."""
+        """The gradient of each of ``inputs``, as :meth:`get_outputs`."""
         grads = [executor.grad_dict for executor in self.execs]
         axes = [DataDesc.get_batch_axis(desc.layout) for desc in inputs]
         return _collected([[grad[desc.name] for desc in inputs] for grad in grads], axes, merged)
@@ -171,14 +181,22 @@ class DataParallelExecutorGroup:
                 own[desc.name] = label if sliced else self._part(label, DataDesc.get_batch_axis(desc.layout), i)
             metric.update_dict(own, executor.output_dict)
 
+    def install_monitor(self, mon: Any) -> None:
+        """Have ``mon`` watch the executors."""
+        for executor in self.execs:
+            mon.install(executor)
+
     # ---- parameters ---------------------------------------------------------------------------------------------
 
-    def trained(self, names: Iterable[str]) -> tuple[list[str], list[list[NDArray]], list[list[NDArray]]]:
-        """Names, arrays and gradients of the arguments among ``names`` that have gradients; arrays by context."""
-        gradients = [executor.grad_dict for executor in self.execs]
-        kept = [name for name in names if gradients[0][name] is not None]
-        arrays = [[arguments[name] for arguments in self._arguments] for name in kept]
-        return kept, arrays, [[gradient[name] for gradient in gradients] for name in kept]  # type: ignore[misc]
+    def set_params(
+        self, arg_params: Mapping[str, NDArray], aux_params: Mapping[str, NDArray], allow_extra: bool = False
+    ) -> None:
+        """Copy these parameters and auxiliary states to every context; the others keep their values.
+
+        ValueError for a name that the network does not have, unless ``allow_extra``.
+        """
+        for executor in self.execs:
+            executor.copy_params_from(arg_params, aux_params, allow_extra_params=allow_extra)
 
     def spread(self, param_names: Iterable[str]) -> None:
         """Give all executors the parameters and auxiliary states of the first."""

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import kvstore as kv
 from .. import optimizer as opt
 from ..base import MXNetError, atomic_write
 from ..checkpoint import load_checkpoint, save_checkpoint
@@ -19,11 +18,9 @@ from ..ndarray import NDArray
 from ..runtime.executor import Executor
 from .base_module import BaseModule, check_input_names
 from .executor_group import DataParallelExecutorGroup, groups_of_contexts
+from .updating import create_kvstore, initialize_kvstore, update_params, update_params_on_kvstore
 
 __all__ = ["Module"]
-
-# Parameters larger than this are not updated in a store that is local to all devices, but on each of them.
-_LARGEST_IN_STORE = 16 * 2**20
 
 
 class Module(BaseModule):
@@ -84,7 +81,7 @@ class Module(BaseModule):
         self._updater: Any = None
         self._kvstore: Any = None
         self._update_on_kvstore = False
-        self._preloaded_states: str | None = None
+        self._preload_opt_states: str | None = None
         self._loaded_params: tuple[dict[str, NDArray], dict[str, NDArray]] | None = None
 
     # ---- checkpoints --------------------------------------------------------------------------------------------
@@ -100,7 +97,7 @@ class Module(BaseModule):
         module._loaded_params = (arg_params, aux_params)
         module.params_initialized = True
         if load_optimizer_states:
-            module._preloaded_states = f"{prefix}-{epoch:04d}.states"
+            module._preload_opt_states = f"{prefix}-{epoch:04d}.states"
         return module
 
     def save_checkpoint(
@@ -194,7 +191,7 @@ class Module(BaseModule):
     @property
     def output_shapes(self) -> list[tuple[str, tuple[int, ...]]]:
         """``(name, shape)`` of each output."""
-        outputs = self._bound_group().outputs(merged=True)
+        outputs = self._bound_group().get_outputs()
         return [(name, out.shape) for name, out in zip(self.output_names, outputs)]
 
     def _bound_group(self) -> DataParallelExecutorGroup:
@@ -249,7 +246,7 @@ class Module(BaseModule):
         )
         self._data_shapes, self._label_shapes, self._grad_req = described, labels, requests
         self.for_training, self.inputs_need_grad, self.binded = for_training, inputs_need_grad, True
-        self._list_trained()
+        self._list_arrays()
         if shared_module is not None and shared_module.params_initialized:
             self.params_initialized = True
             if shared_module.optimizer_initialized:
@@ -289,11 +286,10 @@ class Module(BaseModule):
             requests[name] = asked[name] if for_training and wanted else "null"
         return requests
 
-    def _list_trained(self) -> None:
-        """Note once what every update needs: names, arrays and gradients of what is trained, and their numbers."""
-        self._trained = self._bound_group().trained(self._param_names)
-        names = set(self._trained[0])
-        self._trained_indices = [i for i, name in enumerate(self._param_names) if name in names]
+    def _list_arrays(self) -> None:
+        """Note once what every update needs: the arrays of the parameters and of their gradients, by context."""
+        group = self._bound_group()
+        self._weights, self._gradients = group.param_arrays, group.grad_arrays
 
     def reshape(self, data_shapes: Any, label_shapes: Any = None) -> None:
         """Bind for other input shapes, keeping parameters, gradients and optimizer as they are."""
@@ -302,7 +298,7 @@ class Module(BaseModule):
         labels = self._described(label_shapes, self._label_names, "label") if label_shapes else None
         group.reshape([*described, *(labels or [])])
         self._data_shapes, self._label_shapes = described, labels
-        self._list_trained()
+        self._list_arrays()
 
     # ---- parameters ---------------------------------------------------------------------------------------------
 
@@ -348,8 +344,7 @@ class Module(BaseModule):
     def _fill_store(self) -> None:
         """Have the store, if it is there that parameters are updated, hold those of the first context."""
         if self._update_on_kvstore:
-            for name, weights, _ in zip(*self._trained):
-                self._kvstore.assign(name, weights[0])
+            self._kvstore.assign(self._param_names, [weights[0] for weights in self._weights])
 
     def get_params(self) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
         """Copies of all parameters and auxiliary states, on the CPU."""
@@ -357,6 +352,29 @@ class Module(BaseModule):
             return self._loaded_params
         self._require(bound=True, initialized=True)
         return self._bound_group().params(self._param_names)
+
+    @property
+    def _arg_params(self) -> dict[str, NDArray]:
+        """The parameters, as :meth:`get_params`; those set before binding are what it begins with.
+
+        This name and the two below are MXNet's own, which modules derived from this one use in their ``load``.
+        """
+        return self.get_params()[0]
+
+    @_arg_params.setter
+    def _arg_params(self, params: dict[str, NDArray]) -> None:
+        self._loaded_params = (params, self._loaded_params[1] if self._loaded_params else {})
+
+    @property
+    def _aux_params(self) -> dict[str, NDArray]:
+        return self.get_params()[1]
+
+    @_aux_params.setter
+    def _aux_params(self, params: dict[str, NDArray]) -> None:
+        self._loaded_params = (self._loaded_params[0] if self._loaded_params else {}, params)
+
+    def _sync_params_from_devices(self) -> None:
+        """Nothing to do: :meth:`get_params` reads the executors' arrays, of which no other copy is kept."""
 
     # ---- optimizer ----------------------------------------------------------------------------------------------
 
@@ -378,7 +396,8 @@ class Module(BaseModule):
         first = self._data_shapes[0]
         axis = DataDesc.get_batch_axis(first.layout)
         rescale_grad = 1.0 / first.shape[axis if axis >= 0 else 0]
-        store, on_store = self._store(kvstore)
+        params = {name: weights[0] for name, weights in zip(self._param_names, self._weights)}
+        store, on_store = create_kvstore(kvstore, len(self._context), params)
         count = 1 if on_store else len(self._context)
         names = {i * count + k: name for i, name in enumerate(self._param_names) for k in range(count)}
         if isinstance(optimizer, str):
@@ -397,24 +416,13 @@ class Module(BaseModule):
         self._kvstore, self._update_on_kvstore = store, on_store
         self._updater = None if on_store else opt.get_updater(optimizer)
         if store is not None:
-            for name, arrays, _ in zip(*self._trained):
-                store.broadcast(name, arrays[0], out=arrays)
+            initialize_kvstore(store, self._weights, params, self._param_names, on_store)
             if on_store:
                 store.set_optimizer(optimizer)
         self.optimizer_initialized = True
-        if self._preloaded_states is not None:
-            self.load_optimizer_states(self._preloaded_states)
-            self._preloaded_states = None
-
-    def _store(self, kvstore: Any) -> tuple[Any, bool]:
-        """The store to use, if any, and whether parameters are updated in it."""
-        if kvstore is None or (isinstance(kvstore, str) and len(self._context) == 1):
-            return None, False
-        if not isinstance(kvstore, str):
-            return kvstore, kvstore.is_capable(kv.KVStoreBase.OPTIMIZER)
-        arrays = self._bound().arg_dict
-        small = all(arrays[name].size <= _LARGEST_IN_STORE for name in self._param_names)
-        return kv.create(kvstore), small or kvstore != "local"
+        if self._preload_opt_states is not None:
+            self.load_optimizer_states(self._preload_opt_states)
+            self._preload_opt_states = None
 
     def borrow_optimizer(self, shared_module: Module) -> None:
         """Use the optimizer of another module, and its states."""
@@ -463,15 +471,12 @@ class Module(BaseModule):
     def update(self) -> None:
         """Update all trained parameters with the gradients of the last backward."""
         self._require(bound=True, initialized=True, optimizer=True)
-        names, weights, grads = self._trained
-        if self._kvstore is not None:
-            self._kvstore.push(names, grads)
-            self._kvstore.pull(names, weights if self._update_on_kvstore else grads)
-        if not self._update_on_kvstore:
-            count = len(self._context)
-            for k in range(count):
-                indices = [index * count + k for index in self._trained_indices]
-                self._updater(indices, [grad[k] for grad in grads], [weight[k] for weight in weights])
+        if self._update_on_kvstore:
+            update_params_on_kvstore(self._weights, self._gradients, self._kvstore, self._param_names)
+        else:
+            update_params(
+                self._weights, self._gradients, self._updater, len(self._context), self._kvstore, self._param_names
+            )
 
     def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
         """The outputs of the last forward, or without ``merge_multi_context`` a list by context for each.
@@ -479,7 +484,7 @@ class Module(BaseModule):
         On one context they are the executor's arrays, which the next forward overwrites.
         """
         self._require(bound=True, initialized=True)
-        return self._bound_group().outputs(merge_multi_context)
+        return self._bound_group().get_outputs(merge_multi_context)
 
     def get_input_grads(self, merge_multi_context: bool = True) -> list[Any]:
         """Gradients of the data, as :meth:`get_outputs`, if the module was bound with ``inputs_need_grad``."""
@@ -510,5 +515,4 @@ class Module(BaseModule):
 
     def install_monitor(self, mon: Any) -> None:
         """Have ``mon`` watch the executors."""
-        for executor in self._bound_group().execs:
-            mon.install(executor)
+        self._bound_group().install_monitor(mon)

@@ -146,6 +146,21 @@ def test_errors_name_the_image(folder: Path) -> None:
         ImageIter(1, (3, 8, 8), path_imglist=str(folder / "bad.lst"))
 
 
+def test_a_next_of_ones_own(folder: Path) -> None:
+    class OneByOne(ImageIter):
+        def next(self) -> mx.io.DataBatch:
+            label, file = self.next_sample()
+            image = self.imdecode(file)
+            self.check_valid_image([image])
+            data = self.postprocess_data(self.augmentation_transform(image))
+            return mx.io.DataBatch([mx.nd.expand_dims(data, 0)], [mx.nd.array([label])], 0)
+
+    iterator = OneByOne(1, (3, 8, 10), path_imgrec=str(folder / "a.rec"))
+    assert epoch(iterator) == [([float(i)], 0) for i in range(COUNT)]
+    with pytest.raises(RuntimeError, match="Data shape is wrong"):
+        iterator.check_valid_image([mx.nd.array(1)])
+
+
 def test_methods_to_override(folder: Path) -> None:
     class Negative(ImageIter):
         def imdecode(self, s: bytes) -> mx.nd.NDArray:

@@ -272,3 +272,9 @@ def test_longer_arrays_are_used_in_part_and_shorter_ones_refused():
 def test_errors_say_what_was_wrong(arguments, error, message):
     with pytest.raises(error, match=message):
         NDArrayIter(**arguments)
+
+
+def test_arrays_can_be_written_into() -> None:
+    iterator = mx.io.NDArrayIter({"x": np.zeros((4, 1))}, {"y": np.zeros((4, 2))}, batch_size=2)
+    iterator.data_list[1][:] = np.arange(8).reshape(4, 2)
+    assert [batch.label[0].asnumpy().tolist() for batch in iterator] == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]

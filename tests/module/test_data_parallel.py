@@ -62,13 +62,13 @@ def test_updating_on_each_device_gives_the_same(monkeypatch: pytest.MonkeyPatch)
     """Which is what is done when a parameter is too large for the store."""
     modules = [bound(TWO), bound(TWO)]
     for largest, module in zip((2**24, 1), modules):
-        monkeypatch.setattr("symbind.module.module._LARGEST_IN_STORE", largest)
+        monkeypatch.setattr("symbind.module.updating._LARGEST_IN_STORE", largest)
         module.fit(samples(), optimizer="adam", optimizer_params={"learning_rate": 0.1}, num_epoch=2)
     assert [module._update_on_kvstore for module in modules] == [True, False]
     first, second = (module.get_params()[0] for module in modules)
     for name in first:
         np.testing.assert_allclose(first[name].asnumpy(), second[name].asnumpy(), rtol=1e-5, atol=1e-7)
-    for arrays in modules[1]._trained[1]:
+    for arrays in modules[1]._exec_group.param_arrays:
         np.testing.assert_array_equal(arrays[0].asnumpy(), arrays[1].asnumpy())
 
 
@@ -177,7 +177,7 @@ def test_a_store_of_the_callers_and_none() -> None:
     alone.init_optimizer(kvstore=None, optimizer_params={"learning_rate": 1.0})
     alone.forward_backward(samples().next())
     alone.update()
-    left, right = alone._trained[1][0]
+    left, right = alone._exec_group.param_arrays[0]
     assert not np.array_equal(left.asnumpy(), right.asnumpy())
 
 
