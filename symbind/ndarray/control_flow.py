@@ -9,6 +9,7 @@ import torch
 
 from ..nested import flatten, like, nesting
 from .ndarray import NDArray
+from .recording import record_named
 
 __all__ = ["cond", "foreach", "while_loop"]
 
@@ -17,9 +18,11 @@ def _stack(steps: list[list[NDArray]], length: int | None = None) -> list[NDArra
     """The arrays of all steps along a new first axis, filled up with zeros to ``length``."""
     stacked = []
     for arrays in zip(*steps):
-        tensors = [array.tensor for array in arrays]
-        tensors += [torch.zeros_like(tensors[0])] * (0 if length is None else length - len(tensors))
-        stacked.append(NDArray(torch.stack(tensors), arrays[0].context))
+        padding = 0 if length is None else length - len(arrays)
+        parts = [*arrays, *[NDArray(torch.zeros_like(arrays[0].tensor), arrays[0].context)] * padding]
+        whole = NDArray(torch.stack([part.tensor for part in parts]), arrays[0].context)
+        record_named("stack", parts, whole, num_args=len(parts))
+        stacked.append(whole)
     return stacked
 
 

@@ -480,3 +480,38 @@ def test_cond_of_arrays():
     assert mx.nd.contrib.cond(mx.nd.array([0]), lambda: yes, lambda: no) is no
     with pytest.raises(ValueError, match="not a scalar"):
         mx.nd.contrib.cond(mx.nd.array([1, 2]), lambda: yes, lambda: no)
+
+
+def test_gradients_go_through_loops_over_arrays():
+    """Recorded, they are those of the bound loop; a state that is also an output has both."""
+    data, scale = np.arange(6.0).reshape(3, 2), np.array([0.5, -2])
+
+    def step(x, states):
+        state = x * states[0] + states[0]
+        return state, [state]
+
+    def doubling(i, x):
+        return x, (i + 1, x * x)
+
+    arrays = {"data": mx.nd.array(data), "scale": mx.nd.array(scale)}
+    for array in arrays.values():
+        array.attach_grad()
+    with mx.autograd.record():
+        loop, final = mx.nd.contrib.foreach(step, arrays["data"], [arrays["scale"]])
+        powers, last = mx.nd.contrib.while_loop(
+            lambda i, x: i < 2, doubling, [mx.nd.zeros(1), arrays["scale"]], max_iterations=4
+        )
+        total = loop.sum() + 2 * final[0].sum() + powers.sum() + last[1].sum()
+    total.backward()
+
+    x, s = mx.sym.var("data"), mx.sym.var("scale")
+    loop, final = mx.sym.contrib.foreach(step, x, [s])
+    powers, last = mx.sym.contrib.while_loop(lambda i, x: i < 2, doubling, [mx.sym.var("i"), s], max_iterations=4)
+    network = mx.sym.sum(loop) + 2 * mx.sym.sum(final[0]) + mx.sym.sum(powers) + mx.sym.sum(last[1])
+    executor = network.simple_bind(mx.cpu(), data=(3, 2), scale=(2,), i=(1,))
+    np.testing.assert_allclose(
+        executor.forward(is_train=True, data=data, scale=scale)[0].asnumpy(), total.asnumpy(), rtol=1e-5
+    )
+    executor.backward(mx.nd.ones(1))
+    for name, array in arrays.items():
+        np.testing.assert_allclose(executor.grad_dict[name].asnumpy(), array.grad.asnumpy(), rtol=1e-5)
