@@ -74,11 +74,16 @@ def run(
         else:
             outputs.append(allocate(shape, dtype, device))
     environment = Environment(is_train=mode.training, device=device, generator=generator(device))
-    kernel = operator.kernel(params, inputs, outputs, environment)
-    if recorder.imperative:
-        _run_recorded(operator, kernel, outputs)
-    else:
-        kernel()
+    try:
+        kernel = operator.kernel(params, inputs, outputs, environment)
+        if recorder.imperative:
+            _run_recorded(operator, kernel, outputs)
+        else:
+            kernel()
+    except (IndexError, RuntimeError) as error:
+        if isinstance(error, MXNetError) or all(tensor.numel() for tensor in inputs):
+            raise
+        raise MXNetError(f"{_failed_call(operator, params, inputs)}: an array without elements") from error
 
     results = []
     for tensor, target in zip(outputs, targets):
@@ -184,9 +189,14 @@ def _infer(
     try:
         return _infer_shapes(operator, params, inputs, targets), _infer_dtypes(operator, params, inputs, targets)
     except MXNetError as error:
-        names = operator.input_names(params)
-        seen = ", ".join(f"{n}={tuple(t.shape)} {name_of(t.dtype)}" for n, t in zip(names, inputs))
-        raise MXNetError(f"Error in operator {operator.name}({seen}): {error}") from error
+        raise MXNetError(f"{_failed_call(operator, params, inputs)}: {error}") from error
+
+
+def _failed_call(operator: Operator, params: Params, inputs: Sequence[torch.Tensor]) -> str:
+    """What was called, for an error."""
+    names = operator.input_names(params)
+    seen = ", ".join(f"{n}={tuple(t.shape)} {name_of(t.dtype)}" for n, t in zip(names, inputs))
+    return f"Error in operator {operator.name}({seen})"
 
 
 def _infer_shapes(

@@ -208,3 +208,49 @@ def test_every_operator_is_callable_somewhere():
     for spelling in registry.names():
         namespace, public = home(spelling)
         assert callable(getattr(getattr(nd, namespace) if namespace else nd, public)), spelling
+
+
+def without_elements(*shape):
+    return nd.array(np.zeros(shape))
+
+
+def test_arrays_without_elements():
+    """They are made by NumPy's arrays, by indices, and by masks; what else MXNet 1.9.1 does with them, it does here."""
+    rows = nd.array(X)
+    for empty in (without_elements(0, 3), rows[0:0], rows[2:], nd.contrib.boolean_mask(rows, nd.zeros(2))):
+        assert (empty.shape, empty.size, len(empty), list(empty)) == ((0, 3), 0, 0, [])
+        assert empty.asnumpy().shape == (0, 3)
+        assert not bool(empty)
+        empty[:] = 1
+        np.testing.assert_array_equal(nd.sum(empty).asnumpy(), [0])
+        np.testing.assert_array_equal(nd.sum(empty, axis=0).asnumpy(), [0, 0, 0])
+        np.testing.assert_array_equal(nd.prod(empty).asnumpy(), [1])
+        assert np.isnan(nd.mean(empty).asscalar())
+        np.testing.assert_array_equal(nd.shape_array(empty).asnumpy(), [0, 3])
+        assert empty.reshape((-1,)).shape == (0,)
+        assert empty.reshape((0, 1, 3)).shape == (0, 1, 3)
+        with pytest.raises(ValueError, match="not a scalar"):
+            empty.asscalar()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "params"),
+    [
+        ("max", [(0, 3)], {}),
+        ("argmax", [(0, 3)], {"axis": 0}),
+        ("squeeze", [(0, 1)], {}),
+        ("reshape", [(0, 3)], {"shape": (3, 2)}),
+        ("exp", [(0, 3)], {}),
+        ("concat", [(2, 3), (0, 3)], {"dim": 0}),
+        ("sum", [(0, 3)], {"axis": 1}),
+        ("take", [(2, 3), (0,)], {}),
+        ("dot", [(0, 3), (3, 2)], {}),
+        ("Embedding", [(0,), (5, 2)], {"input_dim": 5, "output_dim": 2}),
+    ],
+)
+def test_arrays_without_elements_are_refused_as_in_mxnet(name, arguments, params):
+    """A 0 in a shape stands for a dimension that is not known: a result with one cannot be told from that."""
+    with pytest.raises(mx.MXNetError, match=r"Error in operator \w+\(.*\(0,"):
+        getattr(nd, name)(*(without_elements(*shape) for shape in arguments), **params)
+    with pytest.raises(mx.MXNetError):
+        nd.zeros((0, 3))
