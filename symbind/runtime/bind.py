@@ -9,7 +9,7 @@ import torch
 
 from ..base import MXNetError
 from ..context import Context, cpu, current_context
-from ..dtype import as_torch
+from ..dtype import as_torch, name_of
 from ..garbage import collector_paused
 from ..graph.node import Node, post_order
 from ..graph.symbol import Symbol
@@ -23,6 +23,8 @@ __all__ = ["bind", "simple_bind"]
 
 Shape = tuple[int, ...]
 GRAD_REQS = ("null", "write", "add")
+#: Before the name of an argument, what its gradient is called among shared arrays.
+GRADIENT = "grad of "
 
 
 def _requests(grad_req: Any, names: Sequence[str]) -> list[str]:
@@ -80,9 +82,10 @@ def simple_bind(
 
     ``type_dict`` gives element types by name (float32 where nothing says otherwise). ``shared_exec`` is an executor
     whose arena, and whose arrays named in ``shared_arg_names``, are used again where they fit; ``shared_buffer`` is a
-    dict of arrays by name that is used and extended for the rest. Raises MXNetError if shapes or types cannot be
-    decided or disagree. ``stype_dict`` is accepted, and every array is dense.
-    ``group2ctx`` gives the contexts of the arrays of each ``ctx_group``; all must be on the device of ``ctx``.
+    dict of arrays by name that is used and extended for the rest: arguments by their names, and their gradients, as
+    ``"grad of x"``. Raises MXNetError if shapes or types cannot be decided or disagree. ``stype_dict`` is accepted, and
+    every array is dense. ``group2ctx`` gives the contexts of the arrays of each ``ctx_group``; all must be on the device
+    of ``ctx``.
     """
     ctx = ctx or current_context()
     context_of = _placement(ctx, group2ctx)
@@ -105,31 +108,44 @@ def simple_bind(
         listed = "".join(f"\n{name}: {shape}" for name, shape in kwargs.items())
         raise MXNetError(f"simple_bind error. Arguments:{listed}\n{error}") from error
 
+    for name, array in (shared_buffer or {}).items():
+        wanted = next((dtypes[n][0] for n in variables if n.name == name.removeprefix(GRADIENT)), array.storage.dtype)
+        if array.storage.dtype != wanted:
+            raise MXNetError(
+                f"simple_bind error. shared_buffer has {name} as {name_of(array.storage.dtype)}, "
+                f"but the network asks for {name_of(wanted)}"
+            )
+
     device = ctx.device
     shared_args = {} if shared_exec is None else {n: shared_exec.arg_dict.get(n) for n in shared_arg_names or ()}
     shared_grads = {} if shared_exec is None else {n: shared_exec.grad_dict.get(n) for n in shared_arg_names or ()}
 
-    def array_of(node: Node, shared: Mapping[str, NDArray | None], may_pool: bool) -> NDArray:
+    def array_of(node: Node, shared: Mapping[str, NDArray | None], pool: dict[str, NDArray], name: str) -> NDArray:
+        """One of ``shared``, or else a part of that in ``pool`` under ``name``, or a new one, which goes there."""
         shape, dtype = shapes[node][0], dtypes[node][0]
         assert is_known(shape)
         array = shared.get(node.name)
         if array is not None and array.shape == shape and array.storage.dtype == dtype:
             return array
-        if may_pool and shared_buffer is not None and node.name not in shared:
-            pooled = shared_buffer.get(node.name)
-            size = product(shape)
-            if pooled is not None and pooled.tensor.dtype == dtype and pooled.tensor.numel() >= size:
-                return NDArray(pooled.tensor.reshape(-1)[:size].view(shape), context_of(node))
-        array = NDArray(zeros(shape, dtype, device), context_of(node))
-        if may_pool and shared_buffer is not None and node.name not in shared:
-            shared_buffer[node.name] = array
-        return array
+        if node.name in shared:
+            pool = {}
+        pooled = pool.get(name)
+        if pooled is not None and pooled.size >= product(shape):
+            if pooled.shape == shape:
+                return pooled
+            return NDArray(pooled.tensor.view(-1)[: product(shape)].view(shape), context_of(node))
+        pool[name] = NDArray(zeros(shape, dtype, device), context_of(node))
+        return pool[name]
 
     arguments, auxiliary = symbol._variables(auxiliary=False), symbol._variables(auxiliary=True)
-    args = [array_of(n, shared_args, True) for n in arguments]
-    grads = [array_of(n, shared_grads, False) if r != "null" else None for n, r in zip(arguments, requests)]
+    pool = {} if shared_buffer is None else shared_buffer
+    args = [array_of(n, shared_args, pool, n.name) for n in arguments]
+    grads = [
+        None if request == "null" else array_of(n, shared_grads, pool, GRADIENT + n.name)
+        for n, request in zip(arguments, requests)
+    ]
     aux_shared = {} if shared_exec is None else shared_exec.aux_dict
-    auxes = [array_of(n, aux_shared, False) for n in auxiliary]
+    auxes = [array_of(n, aux_shared, {}, n.name) for n in auxiliary]
     return Executor(symbol, ctx, args, grads, requests, auxes, shared=shared_exec)
 
 
