@@ -32,6 +32,11 @@ class _Roles(NamedTuple):
     others: list[tuple[int, int]]
 
 
+def _rows(array: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """What each step sees of an array to loop over: numbers as arrays of one."""
+    return (array if array.dim() > 1 else array.unsqueeze(1)).unbind(0)
+
+
 class _Loop(ControlFlow):
     """A body that is run again and again: some outputs are stacked, the others are the states for the next step.
 
@@ -76,7 +81,7 @@ class _Loop(ControlFlow):
                 inner[variable] = rules.merge(inner[variable], after)
         known = list(inputs)
         for i, variable in roles.data:
-            known[i] = rules.stack(steps, inner[variable])
+            known[i] = rules.rows(inputs[i], steps, inner[variable])
         for i, variable in (*roles.states, *roles.others):
             known[i] = inner[variable]
         states = [inner[variable] for _, variable in roles.states]
@@ -90,7 +95,7 @@ class _Loop(ControlFlow):
         history, seeds = outputs[p.num_outputs :][: len(states)], outputs[p.num_outputs + len(states)]
         body = Bound(p.graphs[-1], self.body_inputs(p, inputs), env)
         # Everything that a step copies, as views made once.
-        rows = [(body.inputs[variable], inputs[i].unbind(0)) for i, variable in roles.data]
+        rows = [(body.inputs[variable], _rows(inputs[i])) for i, variable in roles.data]
         kept = [(body.inputs[v], state, past.unbind(0)) for (_, v), state, past in zip(roles.states, states, history)]
         made = [(source, target.unbind(0)) for source, target in zip(body.outputs, stacked)]
         next_states = list(zip(states, body.outputs[count:]))
@@ -141,7 +146,7 @@ class _Loop(ControlFlow):
         known = described(inputs, self.graph_inputs(p)[-1])
         for _, variable in self.roles(p).data:
             shape, dtype = known[variable]
-            known[variable] = (shape[1:], dtype)
+            known[variable] = (shape[1:] or (1,), dtype)
         return known
 
 
@@ -159,9 +164,9 @@ class _LoopGradient(ControlFlowGradient):
         requests.update({v: "add" for _, v in roles.others if v in floating})
         body = Bound(graph, known, env, requests)
 
-        loads = [(body.inputs[v], values[i].unbind(0)) for i, v in roles.data]
+        loads = [(body.inputs[v], _rows(values[i])) for i, v in roles.data]
         loads += [(body.inputs[v], past.unbind(0)) for (_, v), past in zip(roles.states, history)]
-        stores = [(outputs[i].unbind(0), body.gradients[v]) for i, v in roles.data if v in requests]
+        stores = [(_rows(outputs[i]), body.gradients[v]) for i, v in roles.data if v in requests]
         carried = [
             (outputs[i], head, body.head_gradients[count + j], body.gradients[v])
             for j, ((i, v), head) in enumerate(zip(roles.states, heads[count:]))

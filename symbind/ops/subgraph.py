@@ -118,9 +118,11 @@ class Inference(NamedTuple):
     infer: Callable[[Graph, Sequence[Any]], tuple[list[Any], list[Any]]]
     merge: Callable[[Any, Any], Any]
     row: Callable[[Any], Any]
-    """Of an array of all steps, what is known of one step."""
+    """Of an array to loop over, what is known of one step."""
+    rows: Callable[[Any, int, Any], Any]
+    """Of such an array, given what is known of it, what its steps and one of them add."""
     stack: Callable[[int, Any], Any]
-    """And the other way round."""
+    """Of an array of what all steps make, what is known by one of them."""
     steps: Callable[[Any], int]
     """How many steps an array has, 0 if unknown."""
     counter: Callable[[int], Any]
@@ -130,7 +132,14 @@ class Inference(NamedTuple):
 def _row(shape: Any) -> Any:
     if shape == ():
         raise MXNetError("An array to loop over needs a first axis, but has no axes")
-    return None if shape is None else shape[1:]
+    return None if shape is None else shape[1:] or (1,)
+
+
+def _rows(shape: Any, steps: int, row: Any) -> Any:
+    # Steps over single numbers see arrays of one number, as arrays of arrays of one number do.
+    if shape is not None and len(shape) == 1:
+        return merge(shape, (steps,))
+    return None if row is None else (steps, *row)
 
 
 def _same_dtype(first: Any, second: Any) -> Any:
@@ -143,10 +152,17 @@ SHAPES = Inference(
     Graph.infer_shape,
     merge,
     _row,
+    _rows,
     lambda steps, shape: None if shape is None else (steps, *shape),
     lambda shape: shape[0] if shape else 0,
     lambda count: (count,),
 )
 DTYPES = Inference(
-    Graph.infer_dtype, _same_dtype, lambda t: t, lambda _, t: t, lambda _: 0, lambda _: torch.int64
+    Graph.infer_dtype,
+    _same_dtype,
+    lambda dtype: dtype,
+    lambda given, steps, dtype: dtype,
+    lambda steps, dtype: dtype,
+    lambda dtype: 0,
+    lambda count: torch.int64,
 )

@@ -126,9 +126,10 @@ def foreach(
     ``data`` and ``init_states`` are symbols or (nested) lists of them; ``body(rows, states)`` gets and returns symbols
     in the same nesting, the states in that of ``init_states``. Returns the outputs, stacked along a new first axis,
     and the final states. Gradients flow to the data, the initial states, and all that the body reads from outside.
+    Rows of an array with a single axis are arrays of one number.
 
-    Raises TypeError for what is no symbol, ValueError if the body returns states in another nesting, or leaves data
-    or states unused.
+    Raises TypeError for what is no symbol, ValueError if the body returns states in another nesting, AssertionError
+    if it leaves data or states unused.
     """
     data, init_states = _expand(data), _expand(init_states)
     rows, states = flatten(data, Symbol, "foreach input"), flatten(init_states, Symbol, "foreach states")
@@ -146,7 +147,7 @@ def foreach(
     def places(placeholders: Sequence[Symbol], what: str) -> list[int]:
         nodes = [symbol.entries[0].node for symbol in placeholders]
         if any(node not in graph.variables for node in nodes):
-            raise ValueError(f"the {what} arrays have to be used in the loop body")
+            raise AssertionError(f"the {what} arrays have to be used in the loop body")
         return [graph.variables.index(node) for node in nodes]
 
     in_data, in_states = places(row_variables, "data"), places(state_variables, "state")

@@ -272,8 +272,8 @@ def test_formats():
     [
         (lambda d, s: (d, [s, s]), ValueError, "have different format"),
         (lambda d, s: (3, s), TypeError, "foreach output must be .* but got 3"),
-        (lambda d, s: (s, s), ValueError, "the data arrays have to be used in the loop body"),
-        (lambda d, s: (d, d), ValueError, "the state arrays have to be used in the loop body"),
+        (lambda d, s: (s, s), AssertionError, "the data arrays have to be used in the loop body"),
+        (lambda d, s: (d, d), AssertionError, "the state arrays have to be used in the loop body"),
     ],
 )
 def test_bodies_that_cannot_be(body, error, message):
@@ -480,6 +480,18 @@ def test_cond_of_arrays():
     assert mx.nd.contrib.cond(mx.nd.array([0]), lambda: yes, lambda: no) is no
     with pytest.raises(ValueError, match="not a scalar"):
         mx.nd.contrib.cond(mx.nd.array([1, 2]), lambda: yes, lambda: no)
+
+
+def test_loops_over_single_numbers_see_arrays_of_one():
+    data, state = np.array([2.0, -1, 3]), np.array([0.5])
+    x, s = mx.sym.var("data"), mx.sym.var("state")
+    (products,), (final,) = mx.sym.contrib.foreach(lambda d, s: ([d[0] * s[0]], [s[0] * 2]), [x], [s])
+    executor = mx.sym.Group([products, final]).simple_bind(mx.cpu(), data=(3,), state=(1,))
+    outputs = executor.forward(is_train=True, data=data, state=state)
+    assert [output.asnumpy().tolist() for output in outputs] == [[[1], [-1], [6]], [4]]
+    executor.backward([mx.nd.ones((3, 1)), mx.nd.zeros(1)])
+    assert executor.grad_dict["data"].asnumpy().tolist() == [0.5, 1, 2]
+    assert executor.grad_dict["state"].asnumpy().tolist() == [2 - 2 + 12]
 
 
 def test_gradients_go_through_loops_over_arrays():
