@@ -84,8 +84,8 @@ def simple_bind(
     whose arena, and whose arrays named in ``shared_arg_names``, are used again where they fit; ``shared_buffer`` is a
     dict of arrays by name that is used and extended for the rest: arguments by their names, and their gradients, as
     ``"grad of x"``. Raises MXNetError if shapes or types cannot be decided or disagree. ``stype_dict`` is accepted, and
-    every array is dense. ``group2ctx`` gives the contexts of the arrays of each ``ctx_group``; all must be on the device
-    of ``ctx``.
+    every array is dense. ``group2ctx`` gives the contexts of the arrays of each ``ctx_group``; all must be on the
+    device of ``ctx``.
     """
     ctx = ctx or current_context()
     context_of = _placement(ctx, group2ctx)
