@@ -104,7 +104,8 @@ def test_a_network_learns_as_well_as_in_single_precision():
         module.fit(training, num_epoch=6, optimizer_params=settings, initializer=mx.init.Xavier())
         accuracies[dtype] = module.score(mx.io.NDArrayIter(images[1500:], labels[1500:], 27), "acc")[0][1]
     assert accuracies["float32"] > 0.9
-    assert accuracies["bfloat16"] >= accuracies["float32"] - 0.01
+    # On 297 samples two networks that are as good as each other differ by 0.02, as a standard deviation.
+    assert accuracies["bfloat16"] >= accuracies["float32"] - 0.05
 
 
 @pytest.mark.parametrize(
