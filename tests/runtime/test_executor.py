@@ -245,6 +245,43 @@ def test_reshape_shares_parameters():
         ex.reshape(date=(4, 5))
 
 
+def test_reshape_down_and_up_as_in_mxnet():
+    ex = filled(small_net().simple_bind(mx.cpu(), data=(4, 5)))
+    smaller = ex.reshape(data=(2, 5))
+    np.testing.assert_array_equal(smaller.arg_dict["data"].asnumpy(), ex.arg_dict["data"].asnumpy()[:2])
+    smaller.arg_dict["data"][:] = 5
+    assert (ex.arg_dict["data"].asnumpy()[:2] == 5).all() and (ex.arg_dict["data"].asnumpy()[2:] < 1).all()
+    with pytest.raises(mx.MXNetError, match=r"arg: data: \(4, 5\) is larger than original \(2, 5\)"):
+        smaller.reshape(data=(4, 5))  # that there was more once is forgotten
+    narrower = ex.reshape(partial_shaping=True, data=(4, 3))
+    assert narrower.arg_dict["fc_weight"].shape == narrower.grad_dict["fc_weight"].shape == (3, 3)
+    narrower.arg_dict["fc_weight"][:] = 7
+    assert (ex.arg_dict["fc_weight"].asnumpy().ravel()[:9] == 7).all()
+    with pytest.raises(mx.MXNetError, match="arg: fc_weight: .* is larger than original"):
+        ex.reshape(partial_shaping=True, data=(2, 6))
+    wider = ex.reshape(partial_shaping=True, allow_up_sizing=True, data=(2, 6))
+    assert wider.arg_dict["fc_weight"].shape == (3, 6) and wider.arg_dict["fc_bias"] is ex.arg_dict["fc_bias"]
+
+
+def test_reshaped_executors_take_turns():
+    """On parameters that stay as kernels want them, and in one arena."""
+
+    def network():
+        net = mx.sym.Convolution(mx.sym.var("data"), kernel=(3, 3), num_filter=16, name="conv")
+        return mx.sym.FullyConnected(mx.sym.Activation(net, act_type="relu"), num_hidden=2, name="out")
+
+    large = filled(network().simple_bind(mx.cpu(), data=(4, 16, 6, 6)))
+    executors = [large, large.reshape(data=(2, 16, 6, 6)), large.reshape(data=(1, 16, 6, 6))]
+    for _ in range(2):
+        for executor in executors:
+            executor.arg_dict["data"][:] = 0.1
+            executor.forward(is_train=True)
+            executor.backward(mx.nd.ones(executor.outputs[0].shape))
+            alone = network().bind(mx.cpu(), {name: array.copy() for name, array in executor.arg_dict.items()})
+            np.testing.assert_allclose(executor.outputs[0].asnumpy(), alone.forward()[0].asnumpy(), rtol=1e-5)
+            executor.arg_dict["conv_weight"] -= 0.01 * executor.grad_dict["conv_weight"]
+
+
 def test_copy_params_from():
     ex = small_net().simple_bind(mx.cpu(), data=(4, 5))
     ex.copy_params_from({"fc_bias": mx.nd.ones((3,), dtype="float64")})
