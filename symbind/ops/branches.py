@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from .control_flow import ControlFlow, ControlFlowGradient, described, keep_states, load, truth
+from collections.abc import Sequence
+
+import torch
+
+from .control_flow import ControlFlow, ControlFlowGradient, described, truth
 from .operator import register
 from .parameter import Count, Param
 from .parameter import Shape as ShapeKind
-from .subgraph import Bound
+from .subgraph import Bound, Graph
 
 __all__: list[str] = []
 
@@ -54,16 +58,16 @@ class Cond(ControlFlow):
 
         def run() -> None:
             seed.random_(generator=env.generator)
-            load(condition, inputs, p.cond_input_locs)
+            _load(condition, inputs, p.cond_input_locs)
             condition.forward(seed)
             chosen = 0 if holds() else 1
             number.fill_(chosen)
             branch, positions = branches[chosen], self.graph_inputs(p)[1 + chosen]
-            load(branch, inputs, positions)
+            _load(branch, inputs, positions)
             branch.forward(seed)
             for target, source in zip(results, branch.outputs):
                 target.copy_(source)
-            keep_states(branch, p.graphs[1 + chosen], inputs, positions)
+            _keep_states(branch, p.graphs[1 + chosen], inputs, positions)
 
         return run
 
@@ -87,7 +91,7 @@ class CondGradient(ControlFlowGradient):
 
         def run() -> None:
             branch, positions = branches[int(number)]
-            load(branch, values, positions)
+            _load(branch, values, positions)
             branch.forward(seed)
             for target, head in zip(branch.head_gradients, heads):
                 target.copy_(head)
@@ -97,6 +101,18 @@ class CondGradient(ControlFlowGradient):
             for gradient, i in zip(branch.gradients, positions):
                 if gradient is not None:
                     outputs[i].add_(gradient)
-            keep_states(branch, p.graphs[1 + int(number)], values, positions)
+            _keep_states(branch, p.graphs[1 + int(number)], values, positions)
 
         return run
+
+
+def _load(bound: Bound, values: Sequence[torch.Tensor], positions: Sequence[int]) -> None:
+    """Give the graph its inputs, those of the node at ``positions``."""
+    for variable, i in zip(bound.inputs, positions):
+        variable.copy_(values[i])
+
+
+def _keep_states(bound: Bound, graph: Graph, values: Sequence[torch.Tensor], positions: Sequence[int]) -> None:
+    """Write what the graph made of its auxiliary states back to where they came from."""
+    for variable in graph.auxiliary:
+        values[positions[variable]].copy_(bound.inputs[variable])

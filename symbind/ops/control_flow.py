@@ -23,7 +23,7 @@ from .operator import Operator
 from .parameter import Params
 from .subgraph import DTYPES, SHAPES, Bound, Graph, Inference
 
-__all__ = ["ControlFlow", "ControlFlowGradient", "described", "keep_states", "load", "truth"]
+__all__ = ["ControlFlow", "ControlFlowGradient", "described", "truth"]
 
 
 class ControlFlow(Operator):
@@ -159,18 +159,8 @@ class ControlFlowGradient(Operator):
 
 
 def described(arrays: Sequence[torch.Tensor], positions: Sequence[int]) -> list[tuple[tuple[int, ...], torch.dtype]]:
+    """Shapes and types of the arrays at these positions."""
     return [(tuple(arrays[i].shape), arrays[i].dtype) for i in positions]
-
-
-def load(bound: Bound, values: Sequence[torch.Tensor], positions: Sequence[int]) -> None:
-    for variable, i in zip(bound.inputs, positions):
-        variable.copy_(values[i])
-
-
-def keep_states(bound: Bound, graph: Graph, values: Sequence[torch.Tensor], positions: Sequence[int]) -> None:
-    """Write what the graph made of its auxiliary states back to where they came from."""
-    for variable in graph.auxiliary:
-        values[positions[variable]].copy_(bound.inputs[variable])
 
 
 def truth(name: str, bound: Bound) -> Callable[[], bool]:

@@ -47,10 +47,10 @@ def _rows(distribution: Distribution, sample: Tensor, parameters: Sequence[Tenso
 
 
 class _OfDistribution(Operator):
+    is_log = Param(Bool, False, "Whether to give the logarithm of the density.")
+
     def __init__(self, distribution: Distribution) -> None:
         self.distribution = distribution
-
-    is_log = Param(Bool, False, "Whether to give the logarithm of the density.")
 
     def _check(self, sample, parameter):
         """The shape of the sample and that of its densities."""
