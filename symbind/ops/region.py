@@ -31,6 +31,8 @@ class _Regions(Operator):
     """What poolings of regions and their gradients share: the sizes, and rows of pixels."""
 
     inputs: Sequence[str] = ("data", "rois")
+    columns = 5
+    """Numbers that say where a region is."""
 
     def sizes(self, p: Params) -> tuple[int, int]:
         """Height and width of the output."""
@@ -50,11 +52,11 @@ class _Regions(Operator):
 
     def pooled_shape(self, p, data, rois, output):
         """Shapes of the data, the regions and the output."""
-        data, rois = merge(data, (0, 0, 0, 0)), merge(rois, (0, 5))
+        data, rois = merge(data, (0, 0, 0, 0)), merge(rois, (0, self.columns))
         if data[1] % self.groups(p):
             raise MXNetError(f"The {data[1]} channels of the data are no multiple of {self.groups(p)}")
         output = merge(output, (rois[0], self.channels(p, data[1]), *self.sizes(p)))
-        return data, (output[0], 5), output
+        return data, (output[0], self.columns), output
 
     def rows(self, p: Params, data: torch.Tensor) -> torch.Tensor:
         """A view of ``data`` (N, C·G, H, W) as (N, G, H, W, C): rows of what is pooled alike."""
@@ -320,6 +322,91 @@ class ROIAlignGradient(_LinearGradient, _ROIAlign):
     parameters = _ROIAlign.parameters
     samples = (
         Sample((1, 1, 2, 2), (1, 1, 3, 4), (1, 5), values={2: [0, 0, 1, 3, 3]}, integer=(2,), pooled_size=(2, 2),
+               spatial_scale=1.0),
+    )  # fmt: skip
+
+
+class _RROIAlign(_Linear):
+    columns = 6
+    pooled_size = Param(ShapeKind, doc="Height and width of the output.")
+    spatial_scale = Param(Float, doc="Size of the feature map in parts of the image's size.")
+    sampling_ratio = Param(Int, -1, "Points of a bin in each direction; not positive: one for each pixel of it.")
+
+    def parse(self, attrs, node_name=""):
+        p = super().parse(attrs, node_name)
+        _two(self, p)
+        return p
+
+    def sizes(self, p):
+        return p.pooled_size
+
+    def bags(self, p, data, rois):
+        count, _, height, width = data.shape
+        image, exists = _images(rois, count)
+        x, y, *extents = (rois[:, 1:5] * p.spatial_scale).unbind(1)
+        angle = torch.deg2rad(rois[:, 5])
+
+        def along(extent: torch.Tensor, bins: int) -> tuple[torch.Tensor, torch.Tensor]:
+            """Of the points of each bin, how far they are from the middle and their parts of the average."""
+            extent = extent.clamp_min(1)
+            part = extent / bins
+            points = part.ceil() if p.sampling_ratio <= 0 else torch.full_like(part, p.sampling_ratio)
+            point = torch.arange(int(points.max()) if len(points) else 0, device=rois.device, dtype=rois.dtype)
+            bin_ = torch.arange(bins, device=rois.device, dtype=rois.dtype).view(-1, 1)
+            extent, part, points = (each.view(-1, 1, 1) for each in (extent, part, points))
+            offset = bin_ * part + (point + 0.5) * part / points - extent / 2
+            return offset, (1 / points).where(point < points, 0).expand_as(offset)
+
+        # Regions by bins down by bins across by the points of a bin.
+        down, down_share = (each[:, :, None, :, None] for each in along(extents[1], p.pooled_size[0]))
+        across, across_share = (each[:, None, :, None, :] for each in along(extents[0], p.pooled_size[1]))
+        cos, sin, x, y, there = (each.view(-1, 1, 1, 1, 1) for each in (angle.cos(), angle.sin(), x, y, exists))
+        share = (down_share * across_share * there).flatten(-2)
+        lines = bilinear((y + down * cos - across * sin).flatten(-2), share, height)
+        places = bilinear((x + across * cos + down * sin).flatten(-2), torch.ones_like(share), width)
+
+        def corners(vertical: torch.Tensor, horizontal: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            """Both lines of each point beside both its columns."""
+            return vertical.unflatten(-1, (-1, 2)).unsqueeze(-1), horizontal.unflatten(-1, (-1, 2)).unsqueeze(-2)
+
+        line, place = corners(lines.places, places.places)
+        line_weight, place_weight = corners(lines.weights, places.weights)
+        weights = line_weight * place_weight
+        rows = (image * height * width).view(-1, *[1] * (weights.dim() - 1)) + line * width + place
+        real = weights != 0
+        sizes = real.sum((-3, -2, -1)).view(-1)
+        return Bags(rows[real], sizes.cumsum(0) - sizes, weights[real])
+
+
+@register
+class RROIAlign(_RROIAlign):
+    r"""The average over points in every bin of a rotated region, by linear interpolation between pixels.
+
+    A region is a row (image, x, y, width, height, angle): its middle, sizes, and by how many degrees it is turned
+    counterclockwise on the screen. Pixels are multiplied by ``spatial_scale``; it is one pixel large at least. Before
+    it is turned it is divided as by ROIAlign, here with ``sampling_ratio`` by ``sampling_ratio`` points in a bin.
+
+    Shapes: ``data`` :math:`(N, C, h, w)`, ``rois`` :math:`(R, 6)`, output :math:`(R, C, H, W)`.
+    A region of an image that there is not gives zeros.
+
+    Ma et al., "Arbitrary-Oriented Scene Text Detection via Rotation Proposals", 2018.
+    """
+
+    name = "_contrib_RROIAlign"
+    samples = (
+        Sample((2, 2, 4, 5), (3, 6), values={1: [0, 3, 2, 4, 2, 30, 1, 1, 2, 3, 5, 100, 2, 1, 1, 2, 2, 0]},
+               integer=(1,), pooled_size=(2, 3), spatial_scale=0.9),
+    )  # fmt: skip
+
+
+@register
+class RROIAlignGradient(_LinearGradient, _RROIAlign):
+    """Gradient of RROIAlign: each head gradient goes to the pixels around its points, by their weights."""
+
+    name = "_backward_contrib_RROIAlign"
+    parameters = _RROIAlign.parameters
+    samples = (
+        Sample((1, 1, 2, 2), (1, 1, 3, 4), (1, 6), values={2: [0, 1, 1, 3, 2, 50]}, integer=(2,), pooled_size=(2, 2),
                spatial_scale=1.0),
     )  # fmt: skip
 

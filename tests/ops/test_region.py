@@ -166,3 +166,35 @@ def test_add_at_adds_all_that_meet():
     target = torch.zeros(3)
     add_at(target, torch.tensor([2, 0, 2]), torch.tensor([1.0, 2, 3]))
     assert target.tolist() == [2, 0, 4]
+
+
+@pytest.mark.parametrize("ratio", [-1, 2])
+def test_rotated_regions(ratio):
+    """Turned by nothing they are those of ROIAlign, and by a right angle those of the turned map."""
+    square = RANDOM.uniform(-1, 1, (2, 3, 9, 9))
+    middle = np.array([[0, 9, 8, 7, 10], [1, 4, 13, 12, 6], [0, 1, 1, 9, 30], [1, 60, 60, 3, 3], [5, 8, 8, 4, 4.0]])
+    options = {"pooled_size": (2, 3), "spatial_scale": 0.5}
+
+    def turned(data, angle):
+        rois = np.column_stack((middle, np.full(len(middle), angle)))
+        return call("_contrib_RROIAlign", data, rois, sampling_ratio=ratio, **options)
+
+    def straight(data, x, y):
+        half = middle[:, 3:] / 2
+        rois = np.column_stack((middle[:, 0], x - half[:, 0], y - half[:, 1], x + half[:, 0], y + half[:, 1]))
+        return call("_contrib_ROIAlign", data, rois, sample_ratio=ratio, **options)
+
+    x, y = middle[:, 1], middle[:, 2]
+    np.testing.assert_allclose(turned(square, 0), straight(square, x, y), atol=1e-12)
+    clockwise = np.rot90(square, -1, (2, 3)).copy()
+    np.testing.assert_allclose(turned(square, 90), straight(clockwise, 16 - y, x), atol=1e-12)
+    assert not turned(square, 30)[4].any()
+
+
+def test_rotated_regions_between_the_axes():
+    """Recorded from MXNet 1.9.1."""
+    data = np.arange(30.0).reshape(1, 1, 5, 6) ** 1.5
+    pooled = call("_contrib_RROIAlign", data, np.array([[0, 3, 2, 4, 2, 30.0]]), pooled_size=(2, 2), spatial_scale=1.0)
+    np.testing.assert_allclose(pooled[0, 0], [[54.7908, 32.6499], [89.9836, 63.0534]], rtol=1e-5)
+    with pytest.raises(MXNetError):
+        infer("_contrib_RROIAlign", [(1, 1, 5, 6), (3, 5)], pooled_size=(2, 2), spatial_scale=1.0)
