@@ -130,29 +130,31 @@ class _Forward(_Implementation):
             steps.append(self._bind(self._from_batch, places, workspace))
             steps.append(lambda: deviation.add_(p.eps).rsqrt_())
             if self._rectified:
-                steps.append(_show_nan(output, gamma, beta, deviation))
+                steps.append(_show_nan(output, masks, (gamma, beta, deviation)))
         else:
             places |= {Arg.MEAN: moving_mean, Arg.VARIANCE: moving_var}
             steps.append(self._bind(self._given, places, workspace))
             if self._rectified:
-                steps.append(_show_nan(output, gamma, beta, moving_mean, moving_var))
+                steps.append(_show_nan(output, masks, (gamma, beta, moving_mean, moving_var)))
             if self._keeps_statistics:
                 steps.append(partial(mean.copy_, moving_mean))
                 steps.append(lambda: torch.add(moving_var, p.eps, out=deviation).rsqrt_())
         return sequence(steps)
 
 
-def _show_nan(output: torch.Tensor, *per_channel: torch.Tensor) -> Kernel:
+def _show_nan(output: torch.Tensor, masks: Sequence[torch.Tensor], per_channel: tuple[torch.Tensor, ...]) -> Kernel:
     """The library's rectifier makes zero of what is not a number; undone if that is the case for a whole channel.
 
     One such number in a batch makes its statistics such numbers. All channels are written over, for the next layer
-    would mix them anyway.
+    would mix them anyway; and the gradient passes everywhere.
     """
     together = torch.empty(len(per_channel), len(per_channel[0]))
 
     def check() -> None:
         if math.isnan(torch.stack(per_channel, out=together).amax().item()):
             output.fill_(math.nan)
+            for mask in masks:
+                mask.fill_(0xFF)
 
     return check
 
