@@ -2,9 +2,9 @@
 
 from ..ndarray import contrib as ndarray  # type: ignore[attr-defined]  # made from the operators
 from ..symbol import contrib as symbol
-from . import amp, autograd, io, tensorboard, text
+from . import amp, autograd, io, svrg_optimization, tensorboard, text
 
 nd = ndarray
 sym = symbol
 
-__all__ = ["amp", "autograd", "io", "nd", "ndarray", "sym", "symbol", "tensorboard", "text"]
+__all__ = ["amp", "autograd", "io", "nd", "ndarray", "svrg_optimization", "sym", "symbol", "tensorboard", "text"]

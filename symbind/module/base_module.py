@@ -386,6 +386,8 @@ class BaseModule:
             tic = time.time()
             if not done:
                 eval_metric.reset()
+                if self._begin_epoch(epoch, train_data):
+                    session.reset_data()
             try:
                 for nbatch, batch in enumerate(session.batches(), done):
                     if monitor is not None:
@@ -422,6 +424,10 @@ class BaseModule:
                 return
             session.reset_data()
             session.epoch_done(epoch)
+
+    def _begin_epoch(self, epoch: int, train_data: Any) -> bool:
+        """What a kind of module does before an epoch of :meth:`fit`, and whether it has used ``train_data`` for it."""
+        return False
 
     def _data_iter(self, data: Any, shuffle: bool = False) -> Any:
         """``data`` as an iterator, in batches of the size that the module is bound for."""
