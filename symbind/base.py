@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -25,6 +25,11 @@ string_types = (str,)
 def py_str(text: bytes) -> str:
     """Bytes, such as the names that a monitor is given, as text."""
     return text.decode("utf-8")
+
+
+def _as_list(value: Any) -> Any:
+    """``value`` if it is a list or a tuple, otherwise a list of it. Scripts of MXNet import it under this name."""
+    return value if isinstance(value, (list, tuple)) else [value]
 
 
 class MXNetError(RuntimeError):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import optimizer as opt
-from .base import MXNetError, atomic_write
+from .base import MXNetError, _as_list, atomic_write
 from .ndarray import NDArray
 from .ndarray.sparse import RowSparseNDArray
 
@@ -239,7 +239,7 @@ def _pairs(key: Any, value: Any) -> list[tuple[Key, list[NDArray]]]:
 
 
 def _arrays(key: Any, value: Any) -> list[NDArray]:
-    arrays = list(value) if isinstance(value, (list, tuple)) else [value]
+    arrays = list(_as_list(value))
     if not arrays or not all(isinstance(array, NDArray) for array in arrays):
         raise TypeError(f"The value of {key!r} must be an NDArray or a list of them, not {value!r}")
     return arrays

@@ -18,7 +18,7 @@ import logging, sys
 import numpy as np
 import mxnet as mx
 from mxnet.module import Module
-from mxnet.base import MXNetError
+from mxnet.base import MXNetError, _as_list, py_str
 import mxnet.ndarray as nd
 import mxnet.symbol
 from mxnet.symbol.contrib import foreach
@@ -30,6 +30,7 @@ import helper_of_the_script
 assert __name__ == "__main__"
 assert mxnet.symbol is mx.sym and Module is mx.mod.Module and MXNetError is mx.MXNetError
 assert foreach is mx.sym.contrib.foreach and LSTMCell is mx.rnn.LSTMCell
+assert _as_list(1) == [1] and _as_list((1, 2)) == (1, 2)
 assert _split_input_slice(10, [1, 1]) == [slice(0, 5), slice(5, 10)]
 x = np.random.RandomState(0).rand(40, 4).astype(np.float)
 net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=2), name="softmax")

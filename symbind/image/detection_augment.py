@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..base import _as_list
 from ..ndarray import NDArray
 from ..pixels.boxes import CORNERS, areas
 from .augment import Augmenter, CreateAugmenter, Described, ForceResizeAug, ResizeAug
@@ -68,7 +69,7 @@ class DetRandomSelectAug(DetAugmenter):
 
     def __init__(self, aug_list: DetAugmenter | Sequence[DetAugmenter], skip_prob: float = 0) -> None:
         super().__init__(skip_prob=skip_prob)
-        given: list[Any] = list(aug_list) if isinstance(aug_list, (list, tuple)) else [aug_list]
+        given = list(_as_list(aug_list))
         for augmenter in given:
             if not isinstance(augmenter, DetAugmenter):
                 raise ValueError(f"DetRandomSelectAug selects a DetAugmenter, not a {type(augmenter).__name__}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..base import MXNetError
+from ..base import MXNetError, _as_list
 from ..generators import random_states, restore_random_states
 from ..stateful import state_of
 from . import file
@@ -77,7 +77,7 @@ class Session:
         # Objects whose state is of the same kind, by name; those that have none are left alone.
         self._parts = {"metric": metric, "evaluation": evaluation}
         # A callback may be a method of what has the state.
-        flat = [c for given in callbacks for c in (given if isinstance(given, (list, tuple)) else [given])]
+        flat = [c for given in callbacks for c in _as_list(given)]
         self._parts.update({f"callback {i}": getattr(c, "__self__", c) for i, c in enumerate(flat)})
         # What an iterator that tells nothing of itself can be brought back by.
         self._resets = 0
