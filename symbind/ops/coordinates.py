@@ -22,7 +22,7 @@ def _places(indices: torch.Tensor, shape) -> tuple[torch.Tensor, Kernel]:
     """Positions in memory of the slices of an array of ``shape`` that ``indices`` (M, …) name by their coordinates.
 
     Counted in slices, since M may be less than the rank. Negative coordinates count from the end; the call that fills
-    the positions raises MXNetError for others outside.
+    the positions raises IndexError for others outside.
     """
     rank = len(indices)
     sizes = torch.tensor(shape[:rank], device=indices.device).unsqueeze(1)
@@ -33,8 +33,11 @@ def _places(indices: torch.Tensor, shape) -> tuple[torch.Tensor, Kernel]:
 
     def fill() -> None:
         coordinates.copy_(flat)
-        if ((coordinates < -sizes) | (coordinates >= sizes)).any():
-            raise MXNetError(f"indices leave the array of shape {tuple(shape)}")
+        outside = ((coordinates < -sizes) | (coordinates >= sizes)).nonzero()
+        if len(outside):
+            axis, first = outside[0].tolist()
+            index = int(coordinates[axis, first])
+            raise IndexError(f"index {index} is out of bounds for axis {axis} with size {shape[axis]}")
         torch.remainder(coordinates, sizes, out=coordinates)
         torch.sum(coordinates.mul_(strides.unsqueeze(1)), 0, out=places)
 
@@ -47,7 +50,7 @@ class GatherND(Operator):
 
     :math:`y_{i…,k…} = data_{indices_{0,i…},\,…,\,indices_{M-1,i…},\,k…}`, where ``indices`` is (M, …), M at most the
     rank of ``data``. The output has the other dimensions of ``indices``, then those of ``data`` from M on. Negative
-    coordinates count from the end; others outside raise MXNetError.
+    coordinates count from the end; others outside raise IndexError.
     """
 
     name = "gather_nd"
@@ -136,7 +139,7 @@ class ScatterND(Operator):
     """``data`` put at coordinates of an array of zeros; undoes :class:`GatherND`.
 
     ``indices`` is (M, …) and ``data`` has its other dimensions, then the dimensions of ``shape`` from M on. Where
-    coordinates meet, one of the values stays. Negative coordinates count from the end; others outside raise MXNetError.
+    coordinates meet, one of the values stays. Negative coordinates count from the end; others outside raise IndexError.
     """
 
     name = "scatter_nd"
