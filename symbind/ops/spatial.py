@@ -34,6 +34,8 @@ def complete(operator: str, p: Params, **defaults: int) -> None:
         raise MXNetError(f"kernel={p.kernel} of {operator} must have sizes of at least 1")
     for name, default in defaults.items():
         value = getattr(p, name) or (default,) * rank
+        if not any(value[rank:]):
+            value = value[:rank]  # no padding of axes that are not there either
         if len(value) != rank or any(n < default for n in value):
             raise MXNetError(
                 f"{name}={value} of {operator} must be {rank} numbers (one for each axis of kernel={p.kernel}) "

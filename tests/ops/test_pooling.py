@@ -195,3 +195,11 @@ def test_a_window_of_zeros_gives_no_gradient():
     executor.forward(is_train=True, data=np.array([[[0, 0, 2.0]]]))
     executor.backward(mx.nd.ones((1, 1, 2)))
     np.testing.assert_array_equal(executor.grad_dict["data"].asnumpy(), [[[0, 0, 1]]])
+
+
+def test_zeros_for_axes_that_are_not_there():
+    data = np.arange(10.0).reshape(1, 1, 10)
+    pooled = call("Pooling", data, kernel=2, stride=2, pad=(0, 0, 0), pool_type="max", pooling_convention="same")
+    assert pooled[0, 0].tolist() == [1, 3, 5, 7, 9]
+    with pytest.raises(MXNetError, match="must be 1 numbers"):
+        infer("Pooling", [(1, 1, 10)], kernel=2, pad=(0, 1), pool_type="max")
