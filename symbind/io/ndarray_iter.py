@@ -87,6 +87,8 @@ class NDArrayIter(RowIter):
         self._order = self.idx.copy()
         self._leftover = self._carried = self._order[:0]
         self.reset()
+        if not len(self._rows):  # by a reset of a subclass's own, which only moves the cursor
+            self._plan_epoch()
 
     def _check_lengths(self) -> None:
         first = self.data[0][0]
@@ -110,8 +112,15 @@ class NDArrayIter(RowIter):
 
     @property
     def cursor(self) -> int:
-        """Where the current batch starts, counted from the first sample that was not rolled over."""
+        """Where the current batch starts, counted from the first sample that was not rolled over.
+
+        A subclass may set it: the next batch starts ``batch_size`` behind it.
+        """
         return self._position - len(self._carried)
+
+    @cursor.setter
+    def cursor(self, position: int) -> None:
+        self._position = position + len(self._carried)
 
     def reset(self) -> None:
         """Begin a new epoch: with what the last one rolled over, if it was walked to its end."""

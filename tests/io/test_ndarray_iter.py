@@ -278,3 +278,17 @@ def test_arrays_can_be_written_into() -> None:
     iterator = mx.io.NDArrayIter({"x": np.zeros((4, 1))}, {"y": np.zeros((4, 2))}, batch_size=2)
     iterator.data_list[1][:] = np.arange(8).reshape(4, 2)
     assert [batch.label[0].asnumpy().tolist() for batch in iterator] == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
+
+
+def test_a_reset_of_ones_own_moves_the_cursor() -> None:
+    class Reversing(mx.io.NDArrayIter):
+        def reset(self) -> None:
+            self.data = [(name, mx.nd.array(array.asnumpy()[::-1].copy())) for name, array in self.data]
+            self.cursor = -self.batch_size
+
+    iterator = Reversing(np.arange(5), batch_size=2)
+    epochs = []
+    for _ in range(2):
+        epochs.append([(batch.data[0].asnumpy().tolist(), batch.pad) for batch in iterator])
+        iterator.reset()
+    assert epochs == [[([4, 3], 0), ([2, 1], 0), ([0, 4], 1)], [([0, 1], 0), ([2, 3], 0), ([4, 0], 1)]]
