@@ -199,7 +199,8 @@ def kinds_of_numbers(mx: Any) -> Any:
 @program()
 def expected_candidates(mx: Any) -> Any:
     sampled, of_true, of_sampled = mx.nd.contrib.rand_zipfian(mx.nd.array([[3, 0, 99]]), 4, 100)
-    symbols = mx.sym.contrib.rand_zipfian(mx.sym.var("true"), 4, 100)
+    with mx.name.NameManager():  # names are counted from 0, whatever was made before
+        symbols = mx.sym.contrib.rand_zipfian(mx.sym.var("true"), 4, 100)
     executor = symbols[1].bind(mx.cpu(), {"true": mx.nd.array([[3, 0, 99]])})
     texts = [np.frombuffer(symbol.tojson().encode(), np.uint8) for symbol in symbols]
     return [of_true, executor.forward()[0], mx.nd.zeros(sampled.shape, dtype=sampled.dtype), of_sampled * 0, *texts]
