@@ -96,12 +96,7 @@ def combine(
 
 def _compute(function: str, left: torch.Tensor, right: torch.Tensor | float, out: torch.Tensor) -> torch.Tensor:
     begin = recorder.now() if recorder.imperative else None
-    try:
-        PAIR_FUNCTIONS[function].kernel(left, right, out)()
-    except RuntimeError as error:
-        if "ZeroDivisionError" not in str(error):
-            raise
-        raise MXNetError("Division of whole numbers by zero") from None
+    PAIR_FUNCTIONS[function].kernel(left, right, out)()
     if begin is not None:
         recorder.span("operator", _operator(function, left, right), begin, out.nbytes)
     return out

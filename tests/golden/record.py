@@ -11,7 +11,8 @@ and run, from the root of the repository::
     mxenv/bin/python -m tests.golden.record                 # everything
     mxenv/bin/python -m tests.golden.record pooling losses  # these families of operators only
     mxenv/bin/python -m tests.golden.record networks        # or one of: networks legacy errors optimizers updates files
-                                                            # pictures boxes recordfiles models zoo types programs sparse
+                                                            # pictures boxes recordfiles models zoo types programs
+                                                            # sparse
 
 The zoo needs GluonCV too, with nothing newer than that NumPy takes::
 

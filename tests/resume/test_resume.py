@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import symbind as mx
 
@@ -76,7 +77,8 @@ def kill_repeatedly(name: str, kills: int, tmp_path: Path) -> None:
     """Train in processes, each killed after a random number of batches; the one after the last kill may finish."""
     chance = random.Random(name)
     command = [sys.executable, "-m", "tests.resume.trainings", name]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # Results are the same to the bit for the same number of threads.
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     done = 0
     while True:
         process = subprocess.Popen(

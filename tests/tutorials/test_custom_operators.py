@@ -110,7 +110,7 @@ class Dense(mx.operator.CustomOp):
         self.assign(in_grad[1], req[1], mx.nd.dot(out_grad[0].T, x))
 
 
-@mx.operator.register("dense")
+@mx.operator.register("tutorial_dense")
 class DenseProp(mx.operator.CustomOpProp):
     def __init__(self, bias: str) -> None:
         super().__init__(need_top_grad=True)
@@ -130,10 +130,10 @@ class DenseProp(mx.operator.CustomOpProp):
 
 def test_a_dense_layer_with_a_keyword() -> None:
     x, weight = mx.nd.random.uniform(shape=(4, 3)), mx.nd.random.uniform(shape=(5, 3))
-    y = mx.nd.Custom(x, weight, bias=0.1, op_type="dense")
+    y = mx.nd.Custom(x, weight, bias=0.1, op_type="tutorial_dense")
     assert y.shape == (4, 5)
     np.testing.assert_allclose(y.asnumpy(), x.asnumpy() @ weight.asnumpy().T + 0.1, rtol=1e-5)
-    symbol = mx.sym.Custom(mx.sym.var("x"), mx.sym.var("w"), bias=0.1, op_type="dense")
+    symbol = mx.sym.Custom(mx.sym.var("x"), mx.sym.var("w"), bias=0.1, op_type="tutorial_dense")
     executor = symbol.bind(mx.cpu(), {"x": x, "w": weight}, {"w": mx.nd.zeros((5, 3))})
     executor.forward(is_train=True)
     executor.backward(mx.nd.ones((4, 5)))
@@ -143,4 +143,4 @@ def test_a_dense_layer_with_a_keyword() -> None:
 
 def test_mistakes_show_the_users_own_code() -> None:
     with pytest.raises(mx.MXNetError, match=r"self\.assign\(out_data\[0\], req\[0\], mx\.nd\.dot\(x, weight\.T\)"):
-        mx.nd.Custom(mx.nd.ones((4, 3)), mx.nd.ones((5, 2)), bias=0.1, op_type="dense").asnumpy()
+        mx.nd.Custom(mx.nd.ones((4, 3)), mx.nd.ones((5, 2)), bias=0.1, op_type="tutorial_dense").asnumpy()
