@@ -8,6 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 import symbind as mx
+from symbind.passes import recompute
 from symbind.runtime.engines import use_engine
 from symbind.runtime.onednn import graph_engine
 from symbind.runtime.onednn.engine import supports_bfloat16
@@ -86,6 +87,18 @@ def test_inference_folds_and_fuses_as_in_float32(name):
     assert distance(executors[0].forward()[0].asnumpy(), expected) < 0.01
     listed = [[row.operator for row in e.plan_report().rows if row.operator != "_convert_layout"] for e in executors]
     assert listed[0] == listed[1]
+
+
+def test_what_is_computed_again_is_as_exact(monkeypatch):
+    """Normalized in bfloat16 by statistics in float32, added up and rectified in one go."""
+    net, shape = residual_net(), (4, 16, 8, 8)
+    kept = step(bind(net, "onednn", "bfloat16", shape))
+    monkeypatch.setattr(recompute, "SMALLEST", 1)
+    executor = bind(net, "onednn", "bfloat16", shape)
+    assert any("_fused__normalize" in row.operator for row in executor.plan_report(is_train=True).rows)
+    exact = step(bind(net, "torch", "float64", shape))
+    for what, values in step(executor).items():
+        assert distance(values, exact[what]) <= 1.1 * distance(kept[what], exact[what]) + 1e-3, what
 
 
 def test_a_network_learns_as_well_as_in_float32():

@@ -85,6 +85,12 @@ class Followed(Operator):
         own, (output,) = self.first.infer_shape(p.first, inputs[:count], [output])
         return [*own, *[output] * (len(inputs) - count)], [output]
 
+    def infer_dtype(self, p, inputs, outputs):
+        count, output = self.split(p), outputs[0]
+        output = output or next((dtype for dtype in inputs[count:] if dtype), None)
+        own, (output,) = self.first.infer_dtype(p.first, inputs[:count], [output])
+        return [*own, *[output] * (len(inputs) - count)], [output]
+
     def inplace_pairs(self, p):
         return self.first.inplace_pairs(p.first)
 
