@@ -14,7 +14,7 @@ from . import framework, machine
 from .compare import CONTENDERS, compare, table
 from .workload import BATCHES
 
-# Steps that take about half a second.
+# Training steps that take about half a second.
 STEPS = {"mlp": 400, "lenet": 40, "char_lstm": 5, "resnet50": 1}
 # Predictions one at a time are a workload of their own, and so is training in mixed precision.
 SINGLE = ("resnet50",)
@@ -51,12 +51,18 @@ def _contests(networks: list[str], rounds: int, threads: int) -> Iterator[str]:
         for mode, names in CONTENDERS.items():
             batches = [None, 1] if mode == "infer" and network in SINGLE else [None]
             for batch in batches:
-                results = compare(network, mode, names, batch, rounds, STEPS[network], threads)
+                results = compare(network, mode, names, batch, rounds, _steps(network, mode, batch), threads)
                 size = batch or BATCHES[network].data[0]
                 yield f"\n## {network}, {mode}, batch {size}\n\n{table(results)}"
         if network in HALF:
             results = compare(network, "train", HALF[network], None, rounds, STEPS[network], threads)
             yield f"\n## {network}, train in bfloat16, batch {BATCHES[network].data[0]}\n\n{table(results)}"
+
+
+def _steps(network: str, mode: str, batch: int | None) -> int:
+    """Steps that take about half a second, inference being a third of training: enough to forget the one before."""
+    count = STEPS[network] * (3 if mode == "infer" else 1)
+    return count if batch is None else count * BATCHES[network].data[0] // batch
 
 
 def _framework(networks: list[str]) -> Iterator[str]:

@@ -24,7 +24,7 @@ __all__ = ["recompute"]
 # Smaller values are not worth an instruction.
 SMALLEST = 1 << 18
 #: How many dropped values may come from each other: all of them are there again while the first is needed.
-LONGEST = 3
+LONGEST = 4
 
 
 def recompute(heads: Sequence[Entry], gradients: Sequence[Entry], num_bytes: Callable[[Entry], int]) -> list[Entry]:
