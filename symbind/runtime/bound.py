@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,19 @@ class Bound:
         dtypes = infer_dtypes(order, {node: array.storage.dtype for node, array in given})
         require_complete(order, shapes, dtypes)
         return shapes, dtypes
+
+    def movable(self) -> set[Node]:
+        """Variables that may stay as kernels want them, and their gradients too.
+
+        These replace what is in their array, which is nobody else's, and the variable's array is not another's either.
+        """
+        shared = Counter(id(array) for array in (*(a for _, a in self.variables), *(t.array for t in self.targets)))
+        arrays = dict(self.variables)
+        return {
+            target.variable
+            for target in self.targets
+            if not target.accumulate and shared[id(target.array)] == shared[id(arrays[target.variable])] == 1
+        }
 
     def layouts(self, engine: Engine) -> dict[Node, Layout]:
         """The layouts in which other programs keep variables already."""

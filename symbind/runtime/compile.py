@@ -48,8 +48,7 @@ def compile_program(
         leaner = _recomputing(results, bound, engine, shapes, dtypes)
         if leaner != results:
             results, (shapes, dtypes) = leaner, bound.infer(leaner)
-    # Parameters may stay as kernels want them, with their gradients, unless these are added up for the caller.
-    replaced = {target.variable for target in bound.targets if not target.accumulate} if rewrite else set()
+    movable = bound.movable() if rewrite else set()
     arranged = arrange(
         results,
         engine,
@@ -59,8 +58,8 @@ def compile_program(
         TorchImplementation,
         training=training,
         settled=bound.layouts(engine) if rewrite else {},
-        movable=replaced,
-        like={i: variable for i, variable in enumerate(bound.gradients, len(bound.heads)) if variable in replaced},
+        movable=movable,
+        like={i: variable for i, variable in enumerate(bound.gradients, len(bound.heads)) if variable in movable},
     )
     places = Places.of(bound, arranged, engine)
     # While training, parameters change at every step: only inference is worth preparing for.

@@ -250,6 +250,27 @@ def test_another_number_of_threads():
     assert_close(trainer.values(), trained_on_torch(3))
 
 
+@pytest.mark.parametrize("requests", [("write", "add"), ("add", "write"), ("write", "write")])
+def test_two_gradients_in_one_array(requests):
+    net = mx.sym.var("data")
+    for i in range(2):
+        net = mx.sym.Convolution(net, kernel=(3, 3), pad=(1, 1), num_filter=16, no_bias=True, name=f"conv{i}")
+    results = []
+    for engine in ("onednn", "torch"):
+        rng = np.random.default_rng(0)
+        arrays = {"data": mx.nd.array(rng.normal(size=(2, 16, 6, 6)))}
+        arrays |= {f"conv{i}_weight": mx.nd.array(rng.normal(0, 0.1, (16, 16, 3, 3))) for i in range(2)}
+        gradient = mx.nd.ones((16, 16, 3, 3))
+        with use_engine(engine):
+            grad_req = dict(zip(("conv0_weight", "conv1_weight"), requests))
+            executor = net.bind(mx.cpu(), arrays, dict.fromkeys(grad_req, gradient), grad_req)
+        for _ in range(2):
+            executor.forward(is_train=True)
+            executor.backward(mx.nd.ones(executor.outputs[0].shape))
+        results.append([gradient.asnumpy()])
+    assert_close(*results)
+
+
 def test_gradients_that_are_added_up_stay_plain():
     executor = bound(grad_req="add")
     for _ in range(2):
