@@ -444,6 +444,13 @@ class BaseModule:
         else:
             self.update_metric(eval_metric, batch.label)
 
+    def _needs_binding(self, force_rebind: bool) -> bool:
+        """Whether :meth:`bind` has something to do. Warns if it is asked to twice."""
+        if self.binded and not force_rebind:
+            self.logger.warning("Already bound, ignoring bind()")
+            return False
+        return True
+
     def _needs_optimizer(self, force_init: bool) -> bool:
         """Whether :meth:`init_optimizer` has something to do. Warns if it is asked to twice."""
         self._require(bound=True, initialized=True)

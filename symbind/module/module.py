@@ -220,11 +220,9 @@ class Module(BaseModule):
         ``shared_module`` is another bound module whose parameter arrays and arena this one uses too.
         """
         params = self.get_params() if self.binded and self.params_initialized else self._loaded_params
-        if force_rebind:
-            self.binded, self._exec_group = False, None
-        if self.binded:
-            self.logger.warning("Already bound, ignoring bind()")
+        if not self._needs_binding(force_rebind):
             return
+        self.binded, self._exec_group = False, None
         if inputs_need_grad and not for_training:
             raise AssertionError("inputs_need_grad needs for_training=True")
         described = self._described(data_shapes, self._data_names, "data")

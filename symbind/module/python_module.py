@@ -84,8 +84,7 @@ class PythonModule(BaseModule):
         grad_req: Any = "write",
     ) -> None:
         """Note the shapes of inputs and outputs. ``grad_req`` can only be ``'write'``."""
-        if self.binded and not force_rebind:
-            self.logger.warning("Already bound, ignoring bind()")
+        if not self._needs_binding(force_rebind):
             return
         if grad_req != "write":
             raise AssertionError(f"Python module only support write gradient, not {grad_req!r}")

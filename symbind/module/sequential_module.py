@@ -95,8 +95,7 @@ class SequentialModule(BaseModule):
         grad_req: Any = "write",
     ) -> None:
         """Bind each module for the shapes that the one before puts out."""
-        if self.binded and not force_rebind:
-            self.logger.warning("Already bound, ignoring bind()")
+        if not self._needs_binding(force_rebind):
             return
         if inputs_need_grad and not for_training:
             raise AssertionError("inputs_need_grad needs for_training=True")
