@@ -37,8 +37,11 @@ def test_there_is_a_sample(operator):
 class Bound:
     """The network of one call, bound to its numbers; every forward starts from the same state of the world."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, dtype: torch.dtype | None = None) -> None:
+        """With ``dtype`` on numbers that single precision has, computed with in that instead of double precision."""
         self.values = call.arrays()
+        if dtype is not None:
+            self.values = [v.float().to(dtype) if v.dtype == torch.float64 else v for v in self.values]
         names = list(call.operator.input_names(call.params))
         symbol = apply(call.operator.name, *map(var, names), **call.sample.params)
         arrays = {name: mx.nd.NDArray(value.clone()) for name, value in zip(names, self.values, strict=True)}
@@ -90,6 +93,20 @@ def test_gradient_is_the_derivative(call):
                 float((h * (a - b)).sum()) / (2 * STEP) for h, a, b in zip(heads, above, below) if a.is_floating_point()
             )
         np.testing.assert_allclose(analytic[name], numeric, rtol=1e-6, atol=1e-7, err_msg=f"gradient of {name}")
+
+
+@pytest.mark.parametrize("call", [call for call in (*DERIVED, *LOSSES) if not call.operator.random], ids=str)
+def test_single_precision_is_double_precision_but_for_rounding(call):
+    """On the engine that is chosen by default, outputs and gradients."""
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        bound = Bound(call, dtype)
+        outputs = bound.forward()
+        bound.backward()
+        results.append([*outputs, *(array.tensor for array in bound.gradients.values())])
+    for single, double in zip(*results, strict=True):
+        scale = float(double.double().abs().max()) if double.numel() else 0.0
+        np.testing.assert_allclose(single.double(), double.double(), rtol=1e-4, atol=1e-5 * scale + 1e-6)
 
 
 @pytest.mark.parametrize("call", LOSSES, ids=str)
