@@ -9,7 +9,8 @@ import torch
 
 from ..base import MXNetError
 from ..graph.symbol import apply
-from .operator import ZERO, Operator, Sample, register
+from .kernels import nothing, sequence
+from .operator import ZERO, Kernel, Operator, Sample, register
 from .parameter import Bool, Count, Int, Param, Shape
 from .shapes import merge, normalize_axis
 
@@ -85,8 +86,11 @@ class Concat(_Joining):
     def gradient(self, p, x, y, dy):
         return list(apply("_backward_Concat", dy[0], *x, num_args=p.num_args, dim=p.dim))
 
+    def joined_axis(self, p):
+        return p.dim
+
     def kernel(self, p, inputs, outputs, env):
-        return partial(torch.cat, list(inputs), p.dim, out=outputs[0])
+        return _join_kernel(inputs, outputs[0], p.dim)
 
 
 @register
@@ -151,8 +155,24 @@ class Stack(Operator):
     def gradient(self, p, x, y, dy):
         return list(apply("SliceChannel", dy[0], num_outputs=p.num_args, axis=p.axis, squeeze_axis=True))
 
+    def joined_axis(self, p):
+        return p.axis
+
     def kernel(self, p, inputs, outputs, env):
-        return partial(torch.stack, list(inputs), p.axis, out=outputs[0])
+        return _join_kernel([part.unsqueeze(p.axis) for part in inputs], outputs[0], p.axis)
+
+
+def _join_kernel(parts: Sequence[torch.Tensor], whole: torch.Tensor, axis: int) -> Kernel:
+    """Copy ``parts`` behind one another along ``axis``, but for those that were computed there."""
+    places = whole.split_with_sizes([part.shape[axis] for part in parts], axis)
+    away = [
+        (part, place)
+        for part, place in zip(parts, places)
+        if part.data_ptr() != place.data_ptr() or not (part.is_contiguous() and place.is_contiguous())
+    ]
+    if len(away) == len(parts):
+        return partial(torch.cat, list(parts), axis, out=whole)
+    return sequence([partial(place.copy_, part) for part, place in away]) if away else nothing
 
 
 # ---- cutting along an axis -----------------------------------------------------------------------------------------

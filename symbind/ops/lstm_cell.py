@@ -7,12 +7,15 @@ arrays, with copies of the gates cut apart and joined again, becomes a few that 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
 from ..base import MXNetError
-from ..graph.symbol import apply
+from ..graph.node import Entry
+from ..graph.symbol import Symbol, apply
 from .operator import Kernel, Operator, Sample, register
+from .parameter import Bool, Param
 from .shapes import merge
 
 __all__ = ["CellStep", "step_forward"]
@@ -38,9 +41,8 @@ class CellStep(Operator):
         if cell is None:
             return inputs, outputs
         rows, size, *rest = cell
-        return [(rows, size * w, *rest) for w in self.input_widths], [
-            (rows, size * w, *rest) for w in self.output_widths
-        ]
+        widths = self.input_widths, self.output_widths[: len(outputs)]
+        return tuple([(rows, size * w, *rest) for w in side] for side in widths)
 
 
 @register
@@ -53,7 +55,10 @@ class LSTMCell(CellStep):
         c' = f \cdot c + i \cdot g \qquad h = o \cdot \tanh c'
 
     ``gates`` is (N, 4 H, …) in the order i, f, g, o, ``cell`` (N, H, …): cells that convolve have images. Outputs are
-    h and c', each like ``cell``, and for the gradient the activated gates and :math:`\tanh c'`.
+    h and c', each like ``cell``, and the activated gates, though without ``exposure`` not g. With it comes what the
+    gradient needs besides:
+
+    .. math:: \frac{\partial h}{\partial c'} = o \, (1 - \tanh^2 c')
 
     Source: Hochreiter and Schmidhuber, *Long short-term memory*, 1997.
     """
@@ -63,87 +68,106 @@ class LSTMCell(CellStep):
     input_widths = (4, 1)
     output_widths = (1, 1, 4, 1)
     inplace = ((0, 2),)
-    samples = (Sample((2, 12), (2, 3)), Sample((1, 4, 2, 3), (1, 1, 2, 3)))
+    exposure = Param(Bool, True, "Whether a gradient will be asked for")
+    samples = (
+        Sample((2, 12), (2, 3)), Sample((2, 12), (2, 3), exposure=False), Sample((1, 4, 2, 3), (1, 1, 2, 3))
+    )  # fmt: skip
 
     def num_outputs(self, p):
-        return 4
+        return 4 if p.exposure else 3
 
     def num_visible_outputs(self, p):
         return 2
 
     def gradient(self, p, x, y, dy):
-        return list(apply("_backward_lstm_cell", dy[0], dy[1], y[2], y[3], x[1]))
+        if not p.exposure:
+            node = apply(self.name, *x).entries[0].node
+            y = [Symbol([Entry(node, i)]) for i in range(node.num_outputs)]
+        return list(apply("_backward_lstm_cell", dy[0], dy[1], y[2], y[3], y[0], x[1]))[:2]
 
     def kernel(self, p, inputs, outputs, env):
-        candidate = outputs[2].chunk(4, 1)[2]
-        squashed = outputs[3]
-        return step_forward(
-            inputs, outputs, lambda: torch.tanh(squashed, out=candidate), lambda: torch.tanh(outputs[1], out=squashed)
-        )
+        gates = inputs[0]
+        hidden, new, activated, *_ = outputs
+        proposed = gates.chunk(4, 1)[2]
+
+        def activate() -> None:
+            torch.tanh(proposed, out=hidden)
+            torch.sigmoid(gates, out=activated)
+
+        return step_forward(inputs, outputs, activate, partial(torch.tanh, new, out=hidden))
 
 
 def step_forward(
-    inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor], squash_candidate: Kernel, squash_cell: Kernel
+    inputs: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor], activate: Kernel, squash: Kernel
 ) -> Kernel:
-    """The step with tanh given as two calls: of what ``outputs[3]`` holds into the candidate, and of c' into it."""
-    gates, cell = inputs
-    hidden, new, activated, squashed = outputs
-    size = cell.shape[1]
+    """The step with its functions given as two calls.
+
+    ``activate`` leaves :math:`\\sigma` of all four in ``outputs[2]``, which is easier than of three, and the candidate g
+    in ``outputs[0]``, where ``squash`` then leaves tanh of what is in ``outputs[1]``.
+    """
+    cell = inputs[1]
+    hidden, new, activated, *exposures = outputs
     i, f, g, o = activated.chunk(4, 1)
-    candidate = gates.chunk(4, 1)[2]
-    in_and_forget, out_of = gates[:, : 2 * size], gates[:, 3 * size :]
-    both = activated[:, : 2 * size]
 
     def run() -> None:
-        squashed.copy_(candidate)
-        torch.sigmoid(in_and_forget, out=both)
-        torch.sigmoid(out_of, out=o)
-        squash_candidate()
+        activate()
         torch.mul(f, cell, out=new)
-        torch.addcmul(new, i, g, out=new)
-        squash_cell()
-        torch.mul(o, squashed, out=hidden)
+        torch.addcmul(new, i, hidden, out=new)
+        squash()
+        hidden.mul_(o)
 
-    return run
+    def run_for_gradient() -> None:
+        activate()
+        g.copy_(hidden)
+        torch.mul(f, cell, out=new)
+        torch.addcmul(new, i, hidden, out=new)
+        squash()
+        aten.tanh_backward.grad_input(o, hidden, grad_input=exposures[0])
+        hidden.mul_(o)
+
+    return run_for_gradient if exposures else run
 
 
 @register
 class LSTMCellGradient(CellStep):
     """Gradient of :class:`LSTMCell` with respect to gates and cell, by the chain rule.
 
-    Inputs are the gradients of h and c', the activated gates and :math:`\\tanh c'` that the step has left, and the cell
-    before it.
+    Inputs are the gradients of h and c', the activated gates and the exposure that the step has left, its h, and the
+    cell before it. The last output is working memory.
     """
 
     name = "_backward_lstm_cell"
-    inputs = ("hidden_grad", "cell_grad", "activated", "squashed", "cell")
-    input_widths = (1, 1, 4, 1, 1)
-    output_widths = (4, 1)
-    inplace = ((1, 1),)
+    inputs = ("hidden_grad", "cell_grad", "activated", "exposure", "hidden", "cell")
+    input_widths = (1, 1, 4, 1, 1, 1)
+    output_widths = (4, 1, 4)
+    inplace = ((1, 1), (2, 0))
 
     def num_outputs(self, p):
+        return 3
+
+    def num_visible_outputs(self, p):
         return 2
 
     def kernel(self, p, inputs, outputs, env):
-        d_hidden, d_new, activated, squashed, cell = inputs
-        d_gates, d_cell = outputs
-        size = cell.shape[1]
-        i, f, g, o = activated.chunk(4, 1)
-        d_i, d_f, d_g, d_o = d_gates.chunk(4, 1)
-        both, d_both = activated[:, : 2 * size], d_gates[:, : 2 * size]
+        d_hidden, d_new, activated, exposure, hidden, cell = inputs
+        d_gates, d_cell, memory = outputs
+        gates, d_gates, terms = (array.unflatten(1, (4, -1)) for array in (activated, d_gates, memory))
+        i_and_f, i_and_g = gates[:, :2], gates[:, ::2]
+        (_, f, g, o), (_, _, d_g, d_o), (by_i, product, _, by_cell) = (a.unbind(1) for a in (gates, d_gates, terms))
+        by_i_and_g, by_g_and_cell, d_i_and_f = terms[:, ::2], terms[:, 2:], d_gates[:, :2]
+        d_cell_for_two = d_cell.unsqueeze(1)
         sigmoid_backward, tanh_backward = aten.sigmoid_backward.grad_input, aten.tanh_backward.grad_input
 
+        # Two gates at a time, and the gradient of a gate may lie where the gate was.
         def run() -> None:
-            torch.mul(d_hidden, o, out=d_o)
-            tanh_backward(d_o, squashed, grad_input=d_o)
-            torch.add(d_new, d_o, out=d_cell)  # now of c'; the gates take their parts before it becomes that of c
-            torch.mul(d_hidden, squashed, out=d_o)
-            sigmoid_backward(d_o, o, grad_input=d_o)
-            torch.mul(d_cell, g, out=d_i)
-            torch.mul(d_cell, cell, out=d_f)
-            sigmoid_backward(d_both, both, grad_input=d_both)
-            torch.mul(d_cell, i, out=d_g)
-            tanh_backward(d_g, g, grad_input=d_g)
+            torch.addcmul(d_new, d_hidden, exposure, out=d_cell)  # of c'; the gates take it before it becomes that of c
+            torch.mul(d_cell_for_two, i_and_g, out=by_i_and_g)
+            torch.mul(d_cell, cell, out=by_cell)
             d_cell.mul_(f)
+            sigmoid_backward(by_g_and_cell, i_and_f, grad_input=d_i_and_f)
+            tanh_backward(by_i, g, grad_input=d_g)
+            # tanh c' is h / o.
+            torch.mul(d_hidden, hidden, out=product)
+            torch.addcmul(product, product, o, value=-1, out=d_o)
 
         return run

@@ -253,6 +253,13 @@ class Operator:
         """The axis of the only input of which the outputs are equal parts, if they are that."""
         return None
 
+    def joined_axis(self, p: Params) -> int | None:
+        """The axis of the only output along which it is the inputs one behind another, if it is that.
+
+        The kernel must leave alone what lies there already.
+        """
+        return None
+
     def summed_inputs(self, p: Params) -> Sequence[int]:
         return self.summed
 

@@ -175,12 +175,14 @@ class Reduction(Operator):
         gradient: Rule,
         domain: tuple[float, float] = (-2.0, 2.0),
         spread: str = "_backward_sum",
+        sums: bool = False,
     ) -> None:
         self.name = name
         self.aliases = aliases
         self.build = build
         self.rule = gradient
         self.spread = spread
+        self.sums = sums
         self.samples = tuple(
             Sample((2, 3, 4), values={0: domain}, **params)
             for params in ({}, {"axis": (0, 2)}, {"axis": -1, "keepdims": True}, {"axis": 1, "exclude": True})
@@ -197,6 +199,9 @@ class Reduction(Operator):
         data, out = infer_reduced(inputs[0], outputs[0], p.axis, p.keepdims, p.exclude)
         return [data], [out]
 
+    def summed_inputs(self, p):
+        return (0,) if self.sums and (not p.axis or (0 in p.axis) != p.exclude) else ()
+
     def gradient(self, p, x, y, dy):
         where = {"axis": p.axis, "keepdims": p.keepdims, "exclude": p.exclude}
         return [self.rule(x[0], y[0], dy[0], lambda a: apply(self.spread, a, x[0], **where))]
@@ -212,7 +217,7 @@ def _where_number(x: Symbol, gradient: Symbol) -> Symbol:
 
 
 for _operator in (
-    Reduction("sum", ("_sparse_sum", "sum_axis"), r"\sum x", _sum, lambda x, y, dy, spread: spread(dy)),
+    Reduction("sum", ("_sparse_sum", "sum_axis"), r"\sum x", _sum, lambda x, y, dy, spread: spread(dy), sums=True),
     Reduction("mean", ("_sparse_mean",), r"\tfrac1n \sum x", _mean, lambda x, y, dy, spread: spread(dy),
               spread="_backward_mean"),
     Reduction("prod", (), r"\prod x", _product, lambda x, y, dy, spread: spread(dy * y) / x, (0.5, 2.0)),

@@ -6,13 +6,14 @@ Unlike what engines fuse, this happens before differentiation: the gradient is t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from ..graph.node import Entry, Node
 from ..graph.registry import find
 from .fuse import Fusion, Pattern, Users
 
-__all__ = ["CELLS"]
+__all__ = ["cells"]
 
 
 def _inputs_of(entry: Entry, name: str, **params: object) -> tuple[Entry, ...]:
@@ -61,7 +62,7 @@ def _product(entry: Entry, index: int) -> _Gated | None:
     return None
 
 
-def _lstm(node: Node, users: Users) -> Fusion | None:
+def _lstm(training: bool, node: Node, users: Users) -> Fusion | None:
     """``o * tanh(c')`` with ``c' = f * c + i * g``, from the last product on."""
     out = _product(Entry(node), 3)
     new = None if out is None else _activated(out.other, "tanh")
@@ -77,7 +78,8 @@ def _lstm(node: Node, users: Users) -> Fusion | None:
         gates = [out.gate, forget.gate, update.gate, update.other]
         cuts = [gate.node.inputs[0].node for gate in gates]
         values = [*gates, out.other, new, kept, added]
-        cell = Node(find("_lstm_cell"), node.name, None, [out.gates, forget.other], serial=node.serial)
+        attrs = {"exposure": str(training)}
+        cell = Node(find("_lstm_cell"), node.name, attrs, [out.gates, forget.other], serial=node.serial)
         return Fusion({node, *cuts, *(e.node for e in values)}, {Entry(node): Entry(cell), new: Entry(cell, 1)})
     return None
 
@@ -123,5 +125,6 @@ def _gru_gates(update: Entry, candidate: Entry) -> tuple[tuple[Entry, Entry], se
     return None
 
 
-#: Told to :func:`fuse`, in any engine's program.
-CELLS = [Pattern(("elemwise_mul",), _lstm), Pattern(("elemwise_add",), _gru)]
+def cells(training: bool) -> list[Pattern]:
+    """What is told to :func:`fuse`, in any engine's program; ``training`` says whether gradients follow."""
+    return [Pattern(("elemwise_mul",), partial(_lstm, training)), Pattern(("elemwise_add",), _gru)]

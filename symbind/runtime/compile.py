@@ -128,8 +128,16 @@ def _planner(arranged: Arranged, shapes: Mapping[Node, Any], dtypes: Mapping[Nod
     def same_type(a: Entry, b: Entry) -> bool:
         return dtypes[a.node][a.index] == dtypes[b.node][b.index] and layouts.get(a) == layouts.get(b)
 
+    def joins(node: Node) -> bool:
+        """Whether the node does nothing but lay its inputs one behind another."""
+        axis = node.op.joined_axis(node.params)
+        if axis is None or any(layouts.get(entry) for entry in (Entry(node), *node.inputs)):
+            return False
+        return product(shapes[node][0][:axis]) == 1
+
     return partial(
         plan_memory,
+        joins=joins,
         num_bytes=num_bytes,
         same_type=same_type,
         inplace_of=lambda node: implementations[node].inplace,

@@ -18,7 +18,7 @@ from ..graph.symbol import Symbol
 from ..ndarray import NDArray
 from ..ndarray.memory import allocate
 from ..ops.shapes import is_known, product
-from ..passes.cells import CELLS
+from ..passes.cells import cells
 from ..passes.fuse import fuse
 from ..passes.gradient import Gradient, build_gradient
 from ..passes.infer import infer_dtypes, infer_shapes, require_complete
@@ -127,13 +127,13 @@ class Executor:
 
         With a monitor installed the graph is left as it is, so that every node of the symbol is really run.
         """
+        wanted = [n for n, g, r in zip(self._arguments, self.grad_arrays, self._reqs) if g is not None and r != "null"]
         self._heads = list(self._symbol.entries)
         if self._watch is None:
             arrays = zip((*self._arguments, *self._auxiliary), (*self.arg_arrays, *self.aux_arrays))
             given = {node: array.shape for node, array in arrays}
             self._heads = select_late(self._heads, lambda heads: infer_shapes(execution_order(heads), given))
-            self._heads = fuse(self._heads, CELLS)
-        wanted = [n for n, g, r in zip(self._arguments, self.grad_arrays, self._reqs) if g is not None and r != "null"]
+            self._heads = fuse(self._heads, cells(training=bool(wanted)))
         self._gradient: Gradient = build_gradient(self._heads, wanted)
 
     def _allocate_outputs(self) -> None:

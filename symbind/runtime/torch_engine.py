@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..graph.node import Node
+from ..ops.kernels import nothing
 from ..ops.operator import Environment
 from ..passes.fuse import Pattern
 from .engine import Implementation, Layout, Value
@@ -40,7 +41,8 @@ class TorchImplementation:
         aliases = {o: i for i, o in op.alias_pairs(params)}
         if all(o in aliases and inputs[aliases[o]].data_ptr() == y.data_ptr() for o, y in enumerate(outputs)):
             return None
-        return op.kernel(params, inputs, outputs, env)
+        call = op.kernel(params, inputs, outputs, env)
+        return None if call is nothing else call
 
     @staticmethod
     def keeps_zero(node: Node, dtype: torch.dtype) -> bool:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import symbind as mx
 from symbind.base import MXNetError
 from symbind.graph import registry
 from symbind.graph.symbol import apply, var
@@ -111,3 +112,22 @@ def test_tile_and_repeat_infer_their_input():
 @pytest.mark.parametrize("axis", [None, 0, 1, -1])
 def test_repeat(axis):
     np.testing.assert_array_equal(call("repeat", X, repeats=3, axis=axis), np.repeat(X, 3, axis))
+
+
+@pytest.mark.parametrize("join", ["Concat", "stack"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_what_is_joined_along_rows_is_computed_in_its_place(join, axis):
+    """Instructions that copy are there along columns only, where the parts of a row are not next to each other."""
+    parts = [mx.sym.exp(mx.sym.var(name)) for name in "abc"]
+    whole = mx.sym.Concat(*parts, dim=axis) if join == "Concat" else mx.sym.stack(*parts, axis=axis)
+    ex = mx.sym.sin(whole).simple_bind(mx.cpu(), **dict.fromkeys("abc", (4, 16)))
+    rng = np.random.RandomState(0)
+    given = {name: rng.normal(size=(4, 16)).astype("f") for name in "abc"}
+    found = ex.forward(**{name: mx.nd.array(value) for name, value in given.items()})[0].asnumpy()
+    expected = np.sin((np.concatenate if join == "Concat" else np.stack)([np.exp(v) for v in given.values()], axis))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert any(row.operator == join for row in ex.plan_report().rows) == (axis == 1)
+    ex.backward(mx.nd.ones(found.shape))
+    for name, value in given.items():
+        e = np.exp(value)
+        np.testing.assert_allclose(ex.grad_dict[name].asnumpy(), e * np.cos(e), rtol=1e-4, atol=1e-5)

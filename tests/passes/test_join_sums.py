@@ -58,6 +58,8 @@ def test_gradients_stay_and_instructions_go(monkeypatch, engine):
         assert count(joined, word) < count(apart, word)
     assert count(joined, "_backward_FullyConnected_weight") == 2
     assert count(joined, "_backward_take") == 1
+    # Their rows are joined for the weights' gradients anyway.
+    assert [row.operator for row in joined.plan_report(is_train=True).rows if row.phase == "backward"].count("sum") == 1
 
 
 def test_terms_that_are_smaller_than_their_rows_stay_apart():
