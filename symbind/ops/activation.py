@@ -194,6 +194,7 @@ class LeakyReLU(_Leaky):
 
     name = "LeakyReLU"
     inputs = ("data", "gamma")
+    sample_wise = (0,)
     mode_dependent = True
     random = True
     samples = (

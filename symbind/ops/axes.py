@@ -19,7 +19,10 @@ class Transpose(Operator):
 
     name = "transpose"
     axes = Param(Shape, (), "The order; reversed if empty")
-    samples = (Sample((2, 3, 4)), Sample((2, 3, 4), axes=(2, 0, 1)))
+    samples = (Sample((2, 3, 4)), Sample((2, 3, 4), axes=(2, 0, 1)), Sample((2, 3, 4), axes=(0, 2, 1)))
+
+    def sample_inputs(self, p):
+        return (0,) if p.axes[:1] == (0,) else ()
 
     def infer_shape(self, p, inputs, outputs):
         rank = next((len(shape) for shape in (*inputs, *outputs) if shape is not None), len(p.axes))

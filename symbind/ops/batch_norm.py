@@ -59,6 +59,7 @@ class BatchNorm(Operator):
 
     name = "BatchNorm"
     inputs: Sequence[str] = ("data", "gamma", "beta")
+    sample_wise = (0,)
     mode_dependent = True
     recomputable = (0,)
     auxiliary = ("moving_mean", "moving_var")
@@ -184,6 +185,7 @@ class Normalize(Operator):
 
     name = "_normalize"
     inputs: Sequence[str] = ("data", "gamma", "beta", "mean", "var")
+    sample_wise = (0,)
     inplace = ((0, 0),)
     eps = Param(Float, 1e-3, "Added to the variance.")
     axis = Param(Int, 1, "The channel axis.")

@@ -18,6 +18,7 @@ class Cast(Operator):
 
     name = "Cast"
     aliases = ("cast",)
+    sample_wise = (0,)
     dtype = Param(DType, doc="Element type of the output")
     samples = (Sample((2, 3), dtype="float64"),)
 

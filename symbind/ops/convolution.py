@@ -64,6 +64,7 @@ class _Layer(Operator):
 
 class _Forward(_Layer):
     inputs = ("data", "weight", "bias")
+    sample_wise = (0,)
 
     def input_names(self, p):
         return self.inputs[:2] if p.no_bias else self.inputs

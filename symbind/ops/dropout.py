@@ -67,6 +67,9 @@ class Dropout(_Dropout):
     def num_visible_outputs(self, p):
         return 1
 
+    def sample_inputs(self, p):
+        return () if self.is_active(p, is_train=False) else (0,)
+
     def infer_shape(self, p, inputs, outputs):
         data = merge(inputs[0], outputs[0])
         return [data], [data, self.mask_shape(p, data)]

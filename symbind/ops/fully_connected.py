@@ -52,6 +52,7 @@ class FullyConnected(_Dense):
     name = "FullyConnected"
     aliases = ("_sparse_FullyConnected",)
     inputs = ("data", "weight", "bias")
+    sample_wise = (0,)
     row_wise = 0
     samples = (
         Sample((2, 3), (4, 3), (4,), num_hidden=4),

@@ -14,7 +14,7 @@ from .operator import ZERO, Kernel, Operator, Sample, register
 from .parameter import Bool, Count, Int, Param, Shape
 from .shapes import merge, normalize_axis
 
-__all__: list[str] = []
+__all__ = ["join_kernel"]
 
 
 def _with(shape, axis: int, length: int):
@@ -89,8 +89,11 @@ class Concat(_Joining):
     def joined_axis(self, p):
         return p.dim
 
+    def sample_inputs(self, p):
+        return range(p.num_args) if p.dim > 0 else ()
+
     def kernel(self, p, inputs, outputs, env):
-        return _join_kernel(inputs, outputs[0], p.dim)
+        return join_kernel(inputs, outputs[0], p.dim)
 
 
 @register
@@ -159,10 +162,10 @@ class Stack(Operator):
         return p.axis
 
     def kernel(self, p, inputs, outputs, env):
-        return _join_kernel([part.unsqueeze(p.axis) for part in inputs], outputs[0], p.axis)
+        return join_kernel([part.unsqueeze(p.axis) for part in inputs], outputs[0], p.axis)
 
 
-def _join_kernel(parts: Sequence[torch.Tensor], whole: torch.Tensor, axis: int) -> Kernel:
+def join_kernel(parts: Sequence[torch.Tensor], whole: torch.Tensor, axis: int) -> Kernel:
     """Copy ``parts`` behind one another along ``axis``, but for those that were computed there."""
     places = whole.split_with_sizes([part.shape[axis] for part in parts], axis)
     away = [
@@ -205,6 +208,9 @@ class SliceChannel(Operator):
 
     def cut_axis(self, p):
         return p.axis
+
+    def sample_inputs(self, p):
+        return (0,) if p.axis > 0 else ()
 
     def output_names(self, p):
         # Numbered even when there is one.

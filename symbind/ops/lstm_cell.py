@@ -102,8 +102,8 @@ def step_forward(
 ) -> Kernel:
     """The step with its functions given as two calls.
 
-    ``activate`` leaves :math:`\\sigma` of all four in ``outputs[2]``, which is easier than of three, and the candidate g
-    in ``outputs[0]``, where ``squash`` then leaves tanh of what is in ``outputs[1]``.
+    ``activate`` leaves :math:`\\sigma` of all four in ``outputs[2]``, which is easier than of three, and the candidate
+    g in ``outputs[0]``, where ``squash`` then leaves tanh of what is in ``outputs[1]``.
     """
     cell = inputs[1]
     hidden, new, activated, *exposures = outputs

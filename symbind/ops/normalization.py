@@ -224,6 +224,7 @@ class InstanceNorm(_InstanceNorm, _SampleNormForward):
     """
 
     name = "InstanceNorm"
+    sample_wise = (0,)
     outputs = ("output", "mean", "std")
     samples = (Sample((2, 2, 3), (2,), (2,)),)
 
@@ -270,6 +271,7 @@ class GroupNorm(_GroupNorm, _SampleNormForward):
     """
 
     name = "GroupNorm"
+    sample_wise = (0,)
     outputs = ("output", "mean", "std")
     samples = (Sample((2, 4, 2), (2,), (2,), num_groups=2),)
 
@@ -335,6 +337,7 @@ class L2Normalization(_L2Normalization):
     """
 
     name = "L2Normalization"
+    sample_wise = (0,)
     outputs = ("output", "norm")
     inplace = ((0, 0),)
     samples = tuple(Sample((2, 2, 3), mode=mode, eps=0.1) for mode in ("instance", "channel", "spatial"))
@@ -437,6 +440,7 @@ class LRN(_LRN):
     """
 
     name = "LRN"
+    sample_wise = (0,)
     outputs = ("output", "tmp_norm")
     samples = (Sample((2, 4, 2), nsize=3, alpha=0.5, beta=0.6, knorm=1.0), Sample((1, 3, 2, 1), nsize=2, alpha=1.0))
 

@@ -136,6 +136,9 @@ class Operator:
     recomputable: Sequence[int] = ()
     #: The input of which each row (along the last axis) alone decides the same row of the output, if there is one.
     row_wise: int | None = None
+    #: Positions of inputs with samples along the first axis: in inference a sample alone decides the same one of all
+    #: visible outputs, together with the other inputs. So it is for everything that is ``elementwise``.
+    sample_wise: Sequence[int] = ()
     #: Positions of inputs over whose first axis the output sums: ``f(rows) + f(other rows) = f(all rows)``.
     summed: Sequence[int] = ()
     #: Turns parameters into what a kernel wants of them: in inference it runs again only when they have changed.
@@ -259,6 +262,9 @@ class Operator:
         The kernel must leave alone what lies there already.
         """
         return None
+
+    def sample_inputs(self, p: Params) -> Sequence[int]:
+        return range(len(self.input_names(p))) if self.elementwise else self.sample_wise
 
     def summed_inputs(self, p: Params) -> Sequence[int]:
         return self.summed

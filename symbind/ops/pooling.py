@@ -204,6 +204,7 @@ class Pooling(_Pooling):
     """
 
     name = "Pooling"
+    sample_wise = (0,)
     outputs = ("output", "workspace")
     samples: Sequence[Sample] = (
         Sample((1, 2, 4, 5), kernel=(2, 3), values={0: (0, 100)}),
@@ -440,6 +441,7 @@ class AdaptiveAvgPooling2D(_AdaptivePooling):
     """
 
     name = "_contrib_AdaptiveAvgPooling2D"
+    sample_wise = (0,)
     samples = (Sample((1, 2, 3, 5), output_size=(2, 3)), Sample((1, 2, 3, 2)), Sample((1, 1, 2, 2), output_size=3))
 
     def infer_shape(self, p, inputs, outputs):

@@ -230,6 +230,7 @@ class Flatten(_View):
     """All dimensions but the first made one: :math:`(d_0, d_1, …, d_n) → (d_0, d_1 ⋯ d_n)`."""
 
     name = "Flatten"
+    sample_wise = (0,)
     aliases = ("flatten",)
     samples = (Sample((2, 3, 2)),)
 

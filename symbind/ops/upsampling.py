@@ -92,6 +92,9 @@ class UpSampling(_UpSampling):
     def input_names(self, p):
         return ("data", "weight") if p.sample_type == "bilinear" else super().input_names(p)
 
+    def sample_inputs(self, p):
+        return (0,) if p.sample_type == "bilinear" else range(p.num_args)
+
     def variable_attrs(self, p, input_name):
         # MXNet marks the second input, even where that is another image.
         return {"__init__": '["bilinear", {}]'} if input_name in ("weight", "arg1") else {}

@@ -17,6 +17,7 @@ from ..passes.layout import Arranged, arrange
 from ..passes.plan import Kept, Plan, Store, plan_memory
 from ..passes.recompute import recompute
 from ..passes.simplify import simplify
+from ..passes.split_batch import split_batch
 from .arena import ArenaMemory
 from .bound import Bound, Places
 from .engine import Engine, Value
@@ -44,6 +45,10 @@ def compile_program(
     if rewrite:
         results = _rewritten(results, bound, engine, training or tuple(modes) == (True,))
     shapes, dtypes = bound.infer(results)
+    cache_bytes = engine.cache_bytes()
+    if rewrite and tuple(modes) == (False,) and not training and cache_bytes:
+        results = split_batch(results, shapes, partial(_plain_bytes, shapes, dtypes), cache_bytes)
+        shapes, dtypes = bound.infer(results)
     if rewrite and training:
         leaner = _recomputing(results, bound, engine, shapes, dtypes)
         if leaner != results:
@@ -131,9 +136,13 @@ def _planner(arranged: Arranged, shapes: Mapping[Node, Any], dtypes: Mapping[Nod
     def joins(node: Node) -> bool:
         """Whether the node does nothing but lay its inputs one behind another."""
         axis = node.op.joined_axis(node.params)
-        if axis is None or any(layouts.get(entry) for entry in (Entry(node), *node.inputs)):
+        if axis is None:
             return False
-        return product(shapes[node][0][:axis]) == 1
+        whole, *parts = (layouts.get(entry) for entry in (Entry(node), *node.inputs))
+        if whole is None:
+            return not any(parts) and product(shapes[node][0][:axis]) == 1
+        sample = whole.of_a_sample
+        return axis == 0 and sample is not None and all(p is not None and p.of_a_sample == sample for p in parts)
 
     return partial(
         plan_memory,

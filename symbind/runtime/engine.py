@@ -29,6 +29,10 @@ class Layout(Hashable, Protocol):
         """Bytes of an array in this layout, padding included."""
 
     @property
+    def of_a_sample(self) -> Hashable:
+        """How each sample along the first axis lies, where they lie one behind another; None where they do not."""
+
+    @property
     def is_dense(self) -> bool:
         """Whether the bytes are exactly the elements, in some order, so that element-wise kernels may ignore it."""
 
@@ -93,6 +97,9 @@ class Engine(Protocol):
 
     def key(self) -> Hashable:
         """What a program built now depends on; a program is rebuilt when this changes (the number of threads)."""
+
+    def cache_bytes(self) -> int:
+        """What a kernel should read and write at most to find it near the processor; 0 if that is no concern."""
 
     def patterns(self, training: bool) -> Sequence[Pattern]:
         """What this engine has one kernel for where the graph has several nodes.

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import symbind as mx
+from symbind.runtime.onednn.graph_engine import OneDnnEngine
 
 from . import archive
 from .compare import assert_same
@@ -50,9 +51,12 @@ def test_training_step(network: Network, record: dict[str, Any]) -> None:
             assert_same(f"{part}: {name}", array, recorded, tolerance=1e-5, floor=1e-6)
 
 
+@pytest.mark.parametrize("in_parts", [False, True])
 @pytest.mark.parametrize(("network", "record"), [case for case in CASES if case.values[0].runs])
-def test_inference(network: Network, record: dict[str, Any]) -> None:
-    """Bound for nothing else, with no monitor that would keep the engine from fusing."""
+def test_inference(monkeypatch: pytest.MonkeyPatch, network: Network, record: dict[str, Any], in_parts: bool) -> None:
+    """Bound for nothing else, with no monitor that would keep the engine from fusing, or from cutting the batch."""
+    if in_parts:
+        monkeypatch.setattr(OneDnnEngine, "cache_bytes", lambda self: 64)
     symbol = build_network(mx, network)
     executor = symbol.simple_bind(mx.cpu(), grad_req="null", **network.shapes)
     for name, array in executor.arg_dict.items():

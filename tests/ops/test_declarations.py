@@ -52,6 +52,21 @@ def blank(shape, dtype):
     return torch.full(shape, float("nan") if dtype.is_floating_point else 113, dtype=dtype)
 
 
+def sample_wise():
+    """Calls of operators that treat samples alone, as far as their parameters have no number for each."""
+    found = []
+    for call in CALLS:
+        positions, shapes = call.operator.sample_inputs(call.params), [tuple(a.shape) for a in call.arrays()]
+        one = [(1, *shape[1:]) if i in positions and shape else shape for i, shape in enumerate(shapes)]
+        try:
+            call.operator.infer_shape(call.params, one, [None] * call.operator.num_outputs(call.params))
+        except MXNetError:
+            assert call.operator.name == "LeakyReLU"
+        else:
+            found += [call] if positions and shapes[positions[0]] else []
+    return found
+
+
 # ---- documentation ------------------------------------------------------------------------------
 
 
@@ -166,3 +181,28 @@ def test_aliases_have_the_same_numbers_in_the_same_order(call):
     outputs = run(call, arrays)
     for position, index in call.operator.alias_pairs(call.params):
         assert torch.equal(arrays[position].view(-1), outputs[index].view(-1))
+
+
+@pytest.mark.parametrize("call", sample_wise(), ids=str)
+def test_a_sample_alone_decides_what_becomes_of_it(call):
+    """In inference; a batch of three: the sample, another one, and the sample again."""
+    operator, p, arrays = call.operator, call.params, call.arrays()
+    positions = operator.sample_inputs(p)
+    rows = [array[:1] if i in positions else array for i, array in enumerate(arrays)]
+    others = [array + 1 if array.is_floating_point() else array for array in rows]
+    batch = [
+        torch.cat([row, other, row]) if i in positions else row for i, (row, other) in enumerate(zip(rows, others))
+    ]
+
+    def outputs(inputs):
+        unknown = [None] * operator.num_outputs(p)
+        _, shapes = operator.infer_shape(p, [tuple(a.shape) for a in inputs], list(unknown))
+        _, dtypes = operator.infer_dtype(p, [a.dtype for a in inputs], list(unknown))
+        found = [blank(shape, dtype) for shape, dtype in zip(shapes, dtypes)]
+        operator.kernel(p, inputs, found, Environment(False, torch.device("cpu"), torch.Generator()))()
+        return found[: operator.num_visible_outputs(p)]
+
+    for one, three in zip(outputs(rows), outputs(batch), strict=True):
+        assert three.shape == (3, *one.shape[1:])
+        for row in (three[:1], three[2:]):
+            torch.testing.assert_close(row, one, rtol=1e-6, atol=1e-7, equal_nan=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -258,6 +258,16 @@ class MemoryDesc:
                 return False
             expected *= count
         return True
+
+    @cached_property
+    def of_a_sample(self) -> Hashable:
+        """Strides and blocks of all axes but the first, if what the first counts lies one behind another."""
+        samples = self.shape[0]
+        if self.format_kind != FormatKind.BLOCKED or any(axis == 0 for axis, _ in self.blocks):
+            return None
+        if self.nbytes != samples * self.strides[0] * self.dtype.itemsize:
+            return None
+        return self.shape[1:], self.strides, self.blocks
 
     @property
     def is_dense(self) -> bool:

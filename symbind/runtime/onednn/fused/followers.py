@@ -94,6 +94,10 @@ class Followed(Operator):
     def inplace_pairs(self, p):
         return self.first.inplace_pairs(p.first)
 
+    def sample_inputs(self, p):
+        first = self.first.sample_inputs(p.first)
+        return [*first, *range(self.split(p), len(self.input_names(p)))] if first else ()
+
     def unread_inputs(self, p):
         return self.first.unread_inputs(p.first)
 

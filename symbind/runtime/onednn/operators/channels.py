@@ -12,6 +12,8 @@ from functools import partial
 
 import torch
 
+from ....ops.joining import join_kernel
+from ....ops.kernels import nothing
 from ....ops.operator import Environment, Kernel
 from ....ops.reduce import reduced_axes
 from ....ops.shapes import product
@@ -87,9 +89,39 @@ def _along_channels(request: Request, axis: int) -> Implementation | None:
     return _AlongChannels(request, kind) if kind == "last" or whole_blocks else None
 
 
+class _BehindOneAnother:
+    """Images joined to more images, which lie as they do: bytes behind bytes, and some may be in place already."""
+
+    name = "torch on blocks"
+    workspace = 0
+    flops = 0
+    inplace = ()
+    is_reference = False
+
+    def __init__(self, request: Request, kind: str) -> None:
+        describe = MemoryDesc.channel_blocks if kind == "blocked" else MemoryDesc.channels_last
+        self.input_layouts, self.output_layouts = (
+            [View(value).layout(describe(value.shape, value.dtype)) for value in values]
+            for values in (request.inputs, request.outputs)
+        )
+
+    def kernel(
+        self,
+        inputs: Sequence[torch.Tensor],
+        outputs: Sequence[torch.Tensor],
+        workspace: torch.Tensor | None,
+        env: Environment,
+    ) -> Kernel | None:
+        call = join_kernel(inputs, outputs[0], 0)
+        return None if call is nothing else call
+
+
 @implements("Concat", "_backward_Concat")
 def join(request: Request) -> Implementation | None:
-    return _along_channels(request, request.node.params.dim)
+    axis, kind = request.node.params.dim, layout_kind(request.inputs[0])
+    if axis == 0 and kind is not None and request.node.op.name == "Concat":
+        return _BehindOneAnother(request, kind)
+    return _along_channels(request, axis)
 
 
 @implements("SliceChannel", "_split_v2")

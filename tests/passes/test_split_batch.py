@@ -1,0 +1,128 @@
+"""Splitting the batch: the same numbers from smaller arrays, for networks with branches, odd batches and many heads."""
+
+import numpy as np
+import pytest
+
+import symbind as mx
+from symbind.graph.node import execution_order
+from symbind.passes.infer import infer_shapes
+from symbind.passes.split_batch import split_batch
+from symbind.runtime.engines import use_engine
+from symbind.runtime.onednn.graph_engine import OneDnnEngine
+from symbind.runtime.torch_engine import TorchEngine
+
+KIB = 1024
+
+
+def convolution(data, filters, name, stride=1):
+    return mx.sym.Convolution(
+        data, num_filter=filters, kernel=(3, 3), pad=(1, 1), stride=(stride, stride), no_bias=True, name=name
+    )
+
+
+def network():
+    """Large images first: a residual block with batch normalization and a branch that only the end reads."""
+    stem = mx.sym.Activation(convolution(mx.sym.var("data"), 16, "stem"), act_type="relu")
+    branch = mx.sym.Pooling(stem, kernel=(8, 8), stride=(8, 8), pool_type="avg")
+    side = mx.sym.exp(mx.sym.mean(branch, axis=0, keepdims=True), name="side")  # mixes the samples
+    body = mx.sym.BatchNorm(convolution(stem, 16, "body"), fix_gamma=False, name="norm")
+    joined = mx.sym.Activation(body + stem, act_type="relu")
+    down = convolution(joined, 32, "down", stride=4)
+    end = mx.sym.broadcast_mul(mx.sym.Pooling(down, kernel=(2, 2), stride=(2, 2), pool_type="max")[0], mx.sym.sum(side))
+    return mx.sym.Group([mx.sym.FullyConnected(mx.sym.Flatten(end), num_hidden=5, name="fc"), branch, joined])
+
+
+def run(symbol, engine, cache_bytes, monkeypatch, batch, size=16):
+    for kind in (OneDnnEngine, TorchEngine):
+        monkeypatch.setattr(kind, "cache_bytes", lambda self: cache_bytes)
+    with use_engine(engine):
+        ex = symbol.simple_bind(mx.cpu(), grad_req="null", data=(batch, 3, size, size))
+    rng = np.random.RandomState(0)
+    for array in (*ex.arg_arrays, *ex.aux_arrays):
+        array[:] = np.abs(rng.normal(size=array.shape)) * 0.1
+    return ex, [output.asnumpy() for output in ex.forward()]
+
+
+def parts(ex, is_train=False):
+    """How often the first convolution runs."""
+    rows = ex.plan_report(is_train=is_train).rows
+    found = [row for row in rows if row.operator in ("Convolution", "_fused_Convolution")]
+    return sum(row.name.startswith("stem") for row in found)
+
+
+@pytest.mark.parametrize("batch", [2, 7, 8])
+@pytest.mark.parametrize("engine, arrays", [("torch", 3), ("onednn", 2)])
+def test_the_parts_of_a_batch_give_the_same_results(monkeypatch, engine, arrays, batch):
+    """``arrays`` is how many of 16 KiB per sample a kernel touches: a sum alone, or a convolution with a sum."""
+    whole, expected = run(network(), engine, 0, monkeypatch, batch)
+    assert parts(whole) == 1
+    for cache_bytes, count in ((1 * KIB, batch), (2 * arrays * 16 * KIB, -(-batch // 2)), (10_000 * KIB, 1)):
+        split, found = run(network(), engine, cache_bytes, monkeypatch, batch)
+        assert parts(split) == count
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+        if batch > 2 and count > 1:
+            assert split.memory_plan().arena < whole.memory_plan().arena
+
+
+def test_what_is_kept_for_gradients_and_trained_is_not_split(monkeypatch):
+    monkeypatch.setattr(OneDnnEngine, "cache_bytes", lambda self: KIB)
+    ex = mx.sym.sum(network()[0]).simple_bind(mx.cpu(), data=(4, 3, 16, 16))
+    assert parts(ex) == 1
+    ex = network().simple_bind(mx.cpu(), grad_req="null", data=(4, 3, 16, 16))
+    ex.forward(is_train=True)
+    assert parts(ex, is_train=True) == 1
+
+
+def test_a_monitor_sees_the_whole_batch(monkeypatch):
+    monkeypatch.setattr(OneDnnEngine, "cache_bytes", lambda self: KIB)
+    ex = network().simple_bind(mx.cpu(), grad_req="null", data=(4, 3, 16, 16))
+    seen = {}
+    ex.set_monitor_callback(lambda name, array: seen.update({name.decode(): array.shape}))
+    ex.forward()
+    assert seen["stem_output"] == (4, 16, 16, 16)
+
+
+def split(symbol, cache_bytes, **shapes):
+    order = execution_order(symbol.entries)
+    by_name = {node.name: node for node in order if node.is_variable}
+    known = infer_shapes(order, {by_name[name]: shape for name, shape in shapes.items()})
+
+    def num_bytes(entry):
+        return 4 * int(np.prod(known[entry.node][entry.index]))
+
+    return split_batch(symbol.entries, known, num_bytes, cache_bytes)
+
+
+def test_only_what_is_too_large_is_split_and_what_leads_to_it():
+    small = mx.sym.Activation(mx.sym.var("data"), act_type="tanh", name="first")
+    large = mx.sym.exp(mx.sym.UpSampling(small, scale=4, sample_type="nearest", name="up"), name="large")
+    last = mx.sym.exp(mx.sym.Pooling(large, kernel=(4, 4), stride=(4, 4), pool_type="max", name="down"), name="last")
+    names = [node.name for node in execution_order(split(last, 40 * KIB, data=(4, 4, 8, 8)))]
+    assert [n for n in names if n.startswith("large")] == [f"large_{i}_{i + 1}" for i in range(4)]
+    assert sum(n.startswith("first") for n in names) == 4
+    assert names.count("last") == 1
+    # One part after the other.
+    assert names.index("down_0_1") < names.index("first_1_2")
+
+
+def test_parameters_that_would_be_read_again_and_again_are_not():
+    """A dense layer of a large batch, whose weights are as large as what it works on."""
+    net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=512, name="fc")
+    assert split(net, 64 * KIB, data=(256, 512)) == net.entries
+
+
+def test_a_graph_that_mixes_its_samples_stays():
+    net = mx.sym.exp(mx.sym.mean(mx.sym.var("data"), axis=0, keepdims=True))
+    assert split(net, 16, data=(8, 100)) == net.entries
+
+
+def test_parameters_with_as_many_rows_as_there_are_samples_are_no_samples(monkeypatch):
+    monkeypatch.setattr(OneDnnEngine, "cache_bytes", lambda self: 64)
+    weight = mx.sym.L2Normalization(mx.sym.var("weight"), mode="instance")
+    net = mx.sym.FullyConnected(mx.sym.exp(mx.sym.var("data")), weight, no_bias=True, num_hidden=4)
+    ex = net.simple_bind(mx.cpu(), grad_req="null", data=(4, 30))
+    data, rows = np.random.RandomState(0).normal(size=(2, 4, 30))
+    found = ex.forward(data=mx.nd.array(data), weight=mx.nd.array(rows))[0].asnumpy()
+    expected = np.exp(data) @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
