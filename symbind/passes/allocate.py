@@ -57,23 +57,21 @@ def allocate(buffers: Sequence[Lifetime]) -> Allocation:
 def _attempts(buffers: Sequence[Lifetime], bound: int) -> Iterator[Allocation]:
     """Placements in several orders: none is the best on every network.
 
-    Large buffers come first, those that live long the earlier the more they weigh. What the last order leaves above
-    the bound is then placed before everything else, twice.
+    Large buffers come first, those that live long the earlier the more they weigh. What an order leaves above the
+    bound is then placed before everything else, and so on.
     """
-    placed = None
-    for weight in (0.0, 0.15, 1.0):
+    for weight, repairs in ((0.0, 1), (0.3, 1), (1.0, 4)):
         order = sorted(
             range(len(buffers)),
             key=lambda i: (-buffers[i].size * (buffers[i].last - buffers[i].first + 1) ** weight, buffers[i].first),
         )
         placed = _place_in_order(buffers, order)
         yield placed
-    assert placed is not None
-    for _ in range(2):
-        above = {i for i in order if placed.offsets[i] + _aligned(buffers[i].size) > bound}
-        order.sort(key=lambda i: i not in above)
-        placed = _place_in_order(buffers, order)
-        yield placed
+        for _ in range(repairs):
+            above = {i for i in order if placed.offsets[i] + _aligned(buffers[i].size) > bound}
+            order.sort(key=lambda i: i not in above)
+            placed = _place_in_order(buffers, order)
+            yield placed
 
 
 def live_bytes_bound(buffers: Sequence[Lifetime]) -> int:
