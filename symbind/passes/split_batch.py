@@ -2,17 +2,16 @@
 
 The first layers of a network for images make arrays that no cache holds when a whole batch goes through a layer before
 the next: every layer then waits for memory. Samples do not depend on each other in inference. So the layers whose
-arrays are too large, and what leads to them, are there once for each part of the batch, one part after the other, and
-the rows of what they give are joined for the layers behind them. Only one part's inner values exist at a time: the
-arena shrinks as well.
+arrays are too large, and what leads to them, are there once for each half of the batch, one half after the other, and
+the rows of what they give are joined for the layers behind them. What is still too large in a half is halved again, so
+that each layer gets as many samples at a time as fit. Only one part's inner values exist at a time: the arena shrinks
+as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ..base import MXNetError
 from ..graph.node import Entry, Node, execution_order
@@ -23,164 +22,186 @@ __all__ = ["split_batch"]
 #: Parameters are read again for every part. What that costs must be less than this share of what it saves.
 MOST_PARAMETERS = 0.5
 
-
-@dataclass
-class _Region:
-    """The nodes that run once for each part, in running order, the samples that they work on, and in how many parts."""
-
-    nodes: list[Node]
-    samples: int
-    parts: int
-
-    @property
-    def cut(self) -> list[Entry]:
-        """What comes from outside with samples in it."""
-        inside = set(self.nodes)
-        read = (node.inputs[i] for node in self.nodes for i in node.op.sample_inputs(node.params))
-        return list(dict.fromkeys(entry for entry in read if entry.node not in inside))
+Shapes = Mapping[Node, Sequence[tuple[int, ...]]]
 
 
 def split_batch(
-    outputs: Sequence[Entry],
-    shapes: Mapping[Node, Sequence[tuple[int, ...]]],
-    num_bytes: Callable[[Entry], int],
-    cache_bytes: int,
+    outputs: Sequence[Entry], shapes: Shapes, num_bytes: Callable[[Entry], int], cache_bytes: int
 ) -> list[Entry]:
     """``outputs`` of an equivalent graph whose nodes each touch ``cache_bytes`` at a time, as far as that can be."""
     order = execution_order(outputs)
-    region = _find_region(order, shapes, num_bytes, cache_bytes)
-    return list(outputs) if region is None else _split(order, outputs, region)
+    samples, able = _find_samples(order, shapes, num_bytes)
+    bytes_of_one = {node: sum(map(num_bytes, _touched(node))) / samples for node in able}
+    large = [node for node in able if bytes_of_one[node] * samples > cache_bytes]
+    inside = _leading_to(large, able)
+    parts = _Parts([node for node in able if node in inside], bytes_of_one, cache_bytes)
+    # What other nodes and the caller read is joined in the end.
+    wanted = [entry for node in order if node not in inside for entry in node.inputs if entry.node in inside]
+    joined = parts.rows(dict.fromkeys([*wanted, *(entry for entry in outputs if entry.node in inside)]), samples)
+    read_again = sum((count - 1) * _parameters(node, num_bytes) for node, count in parts.copies.items())
+    if read_again >= MOST_PARAMETERS * sum(bytes_of_one[node] * samples for node in large):
+        return list(outputs)
+    return _with_joined(order, outputs, parts, joined)
 
 
 # ---- what is split --------------------------------------------------------------------------------------------------
 
 
-def _find_region(
-    order: Sequence[Node],
-    shapes: Mapping[Node, Sequence[tuple[int, ...]]],
-    num_bytes: Callable[[Entry], int],
-    cache_bytes: int,
-) -> _Region | None:
-    """The nodes that touch more than ``cache_bytes``, and those that lead to them, if they can be split with profit."""
+def _with_samples(node: Node) -> list[Entry]:
+    """The inputs that have samples."""
+    return [node.inputs[i] for i in node.op.sample_inputs(node.params)]
 
-    def samples_of(node: Node) -> int:
-        """How many samples a node works on, each on its own; 0 if it mixes them."""
-        if node.is_variable:
-            return 0
-        positions = node.op.sample_inputs(node.params)
-        made = [shapes[node][i] for i in range(node.num_visible_outputs)]
-        given = [shapes[entry.node][entry.index] for entry in node.inputs]
-        counts = {shape[:1] for shape in (*made, *(given[i] for i in positions))}
-        if not positions or len(counts) > 1:
-            return 0
-        # A parameter may turn out to have a number for each sample.
-        one = [(1, *shape[1:]) if i in positions else shape for i, shape in enumerate(given)]
-        try:
-            _, found = node.op.infer_shape(node.params, one, [None] * node.num_outputs)
-        except MXNetError:
-            return 0
-        alone = [shape is not None and shape[:1] == (1,) for shape in found[: len(made)]]
-        return made[0][0] if all(alone) else 0
 
-    def touched(node: Node) -> int:
-        return sum(map(num_bytes, {Entry(node), *(node.inputs[i] for i in node.op.sample_inputs(node.params))}))
+def _touched(node: Node) -> set[Entry]:
+    """The arrays with samples that a node reads and writes."""
+    return {Entry(node), *_with_samples(node)}
 
-    def parameters(node: Node) -> int:
-        read = set(node.op.sample_inputs(node.params))
-        return sum(num_bytes(entry) for i, entry in enumerate(node.inputs) if i not in read)
 
-    counts = {node: count for node in order if (count := samples_of(node)) > 1}
-    samples = counts.get(max(counts, key=touched, default=order[0]), 0)
-    # All that works on samples of variables, and waits for nobody who has seen the whole batch.
-    able: set[Node] = set()
+def _find_samples(
+    order: Sequence[Node], shapes: Shapes, num_bytes: Callable[[Entry], int]
+) -> tuple[int, dict[Node, None]]:
+    """How many samples there are, and all nodes that work on those of variables and wait for nobody who mixes them."""
+    counts = {node: count for node in order if (count := _count_samples(node, shapes)) > 1}
+    largest = max(counts, key=lambda node: sum(map(num_bytes, _touched(node))), default=None)
+    samples = 0 if largest is None else counts[largest]
+    able: dict[Node, None] = {}
     behind: set[Node] = set()
     for node in order:
         sources = {source for source, _ in node.inputs}
         if counts.get(node) == samples:
-            read = {node.inputs[i].node for i in node.op.sample_inputs(node.params)}
+            read = {source for source, _ in _with_samples(node)}
             if all(source.is_variable or source in able for source in read) and not (sources - read) & behind:
-                able.add(node)
+                able[node] = None
         if node in able or sources & behind:
             behind.add(node)
-    large = [node for node in order if node in able and touched(node) > cache_bytes]
-    if not large:
-        return None
-    nodes: set[Node] = set()
-    pending = list(large)
+    return samples, able
+
+
+def _count_samples(node: Node, shapes: Shapes) -> int:
+    """How many samples a node works on, each on its own; 0 if it mixes them."""
+    if node.is_variable:
+        return 0
+    positions = node.op.sample_inputs(node.params)
+    made = [shapes[node][i] for i in range(node.num_visible_outputs)]
+    given = [shapes[entry.node][entry.index] for entry in node.inputs]
+    counts = {shape[:1] for shape in (*made, *(given[i] for i in positions))}
+    if not positions or len(counts) > 1:
+        return 0
+    # A parameter may turn out to have a number for each sample.
+    one = [(1, *shape[1:]) if i in positions else shape for i, shape in enumerate(given)]
+    try:
+        _, found = node.op.infer_shape(node.params, one, [None] * node.num_outputs)
+    except MXNetError:
+        return 0
+    alone = [shape is not None and shape[:1] == (1,) for shape in found[: len(made)]]
+    return made[0][0] if all(alone) else 0
+
+
+def _leading_to(nodes: Iterable[Node], able: Collection[Node]) -> set[Node]:
+    """``nodes``, and those of ``able`` that make their samples."""
+    found: set[Node] = set()
+    pending = list(nodes)
     while pending:
         node = pending.pop()
-        if node not in nodes:
-            nodes.add(node)
-            pending += able.intersection(node.inputs[i].node for i in node.op.sample_inputs(node.params))
-    in_cache = max(1, int(samples * cache_bytes / max(map(touched, large))))
-    parts = -(-samples // in_cache)
-    if (parts - 1) * sum(map(parameters, nodes)) > MOST_PARAMETERS * sum(map(touched, large)):
-        return None
-    return _Region([node for node in order if node in nodes], samples, parts)
+        if node not in found:
+            found.add(node)
+            pending += [source for source, _ in _with_samples(node) if source in able]
+    return found
+
+
+def _parameters(node: Node, num_bytes: Callable[[Entry], int]) -> int:
+    """Bytes of the inputs that have no samples."""
+    return sum(map(num_bytes, {*node.inputs} - _touched(node)))
 
 
 # ---- splitting ------------------------------------------------------------------------------------------------------
 
 
-def _split(order: Sequence[Node], outputs: Sequence[Entry], region: _Region) -> list[Entry]:
-    inside, cut = set(region.nodes), region.cut
-    last = region.nodes[-1].serial
-    given = {e.node for node in inside for e in node.inputs if e.node not in inside}
-    # The copies run after all that they read, and before the original last one would have been over.
-    first = max((node.serial for node in given if node.serial < last), default=last - 1)
-    bounds = [region.samples * i // region.parts for i in range(region.parts + 1)]
-    step = (last - first) / (region.parts * (len(cut) + len(inside)) + 1)
-    serial = first
-    pieces: dict[Entry, list[Entry]] = {Entry(node, i): [] for node in region.nodes for i in range(node.num_outputs)}
-    for begin, end in pairwise(bounds):
-        rows: dict[Entry, Entry] = {}
-        for entry in cut:
-            serial += step
-            attrs = {"axis": "0", "begin": str(begin), "end": str(end)}
-            rows[entry] = Entry(Node(find("slice_axis"), f"{entry.name}_{begin}_{end}", attrs, [entry], serial=serial))
-        for node in region.nodes:
-            serial += step
-            read = node.op.sample_inputs(node.params)
-            inputs = [rows[entry] if i in read else entry for i, entry in enumerate(node.inputs)]
-            copy = Node(node.op, f"{node.name}_{begin}_{end}", node.attrs, inputs, node.params, serial)
-            rows.update((Entry(node, i), Entry(copy, i)) for i in range(node.num_outputs))
-        for entry, parts in pieces.items():
-            parts.append(rows[entry])
-    return _behind(order, outputs, inside, pieces, last)
+class _Parts:
+    """Makes the copies of nodes for parts of the batch.
+
+    ``made`` are the new nodes, in the order they shall run, and ``copies`` says how many there are of each.
+    """
+
+    def __init__(self, nodes: Sequence[Node], bytes_of_one: Mapping[Node, float], cache_bytes: int) -> None:
+        self.nodes = nodes
+        self.made: list[Node] = []
+        self.copies: Counter[Node] = Counter()
+        self._bytes_of_one, self._cache_bytes = bytes_of_one, cache_bytes
+
+    def rows(self, wanted: Iterable[Entry], samples: int) -> dict[Entry, Entry]:
+        """The values ``wanted`` of all samples."""
+        pieces = self._pieces(self.nodes, wanted, 0, samples)
+        return {entry: self._joined(entry, pieces[entry], 0, samples) for entry in wanted}
+
+    def _pieces(
+        self, nodes: Sequence[Node], wanted: Iterable[Entry], begin: int, end: int
+    ) -> dict[Entry, list[Entry]]:
+        """``wanted`` values of ``nodes`` for the samples from ``begin`` to ``end``, each in parts that follow.
+
+        What is too large for all of them is made in halves first.
+        """
+        count = end - begin
+        large = [node for node in nodes if self._bytes_of_one[node] * count > self._cache_bytes and count > 1]
+        first = _leading_to(large, set(nodes))
+        rest = [node for node in nodes if node not in first]
+        found: dict[Entry, list[Entry]] = {}
+        if first:
+            read = [entry for node in rest for entry in _with_samples(node)]
+            needed = dict.fromkeys(entry for entry in (*read, *wanted) if entry.node in first)
+            inner, middle = [node for node in nodes if node in first], (begin + end) // 2
+            halves = [self._pieces(inner, needed, *ends) for ends in ((begin, middle), (middle, end))]
+            found = {entry: [piece for half in halves for piece in half[entry]] for entry in needed}
+        for node in rest:
+            inputs = list(node.inputs)
+            for i in node.op.sample_inputs(node.params):
+                entry = inputs[i]
+                if entry not in found:
+                    name = f"{entry.name}_{begin}_{end}"
+                    found[entry] = [self._add("slice_axis", name, [entry], axis=0, begin=begin, end=end)]
+                inputs[i] = self._joined(entry, found[entry], begin, end)
+                found[entry] = [inputs[i]]
+            copy = Node(node.op, f"{node.name}_{begin}_{end}", node.attrs, inputs, node.params)
+            self.made.append(copy)
+            self.copies[node] += 1
+            found.update((Entry(node, i), [Entry(copy, i)]) for i in range(node.num_outputs))
+        return found
+
+    def _joined(self, entry: Entry, pieces: Sequence[Entry], begin: int, end: int) -> Entry:
+        if len(pieces) == 1:
+            return pieces[0]
+        return self._add("Concat", f"{entry.name}_{begin}_{end}", pieces, num_args=len(pieces), dim=0)
+
+    def _add(self, operator: str, name: str, inputs: Sequence[Entry], **params: int) -> Entry:
+        node = Node(find(operator), name, {key: str(value) for key, value in params.items()}, inputs)
+        self.made.append(node)
+        return Entry(node)
 
 
-def _behind(
-    order: Sequence[Node],
-    outputs: Sequence[Entry],
-    inside: set[Node],
-    pieces: Mapping[Entry, Sequence[Entry]],
-    last: float,
+def _with_joined(
+    order: Sequence[Node], outputs: Sequence[Entry], parts: _Parts, joined: Mapping[Entry, Entry]
 ) -> list[Entry]:
-    """The rest of the graph, on the joined rows. What ran before the last part was there now runs after it."""
-    late = [node for node in order if node.serial <= last and node not in inside]
-    following = min((node.serial for node in order if node.serial > last), default=last + 1)
-    step = (following - last) / (len(pieces) + len(late) + 1)
-    serial = last
-    replaced: dict[Entry, Entry] = {}
-
-    def current(entry: Entry) -> Entry:
-        nonlocal serial
-        if entry in pieces and entry not in replaced:
-            serial += step
-            parts = pieces[entry]
-            attrs: dict[str, Any] = {"num_args": str(len(parts)), "dim": "0"}
-            replaced[entry] = Entry(Node(find("Concat"), f"{entry.node.name}_joined", attrs, parts, serial=serial))
-        return replaced.get(entry, entry)
-
+    """The rest of the graph, reading what is ``joined``; what ran before all of that was there now runs after it."""
+    inside = set(parts.nodes)
+    last = parts.nodes[-1].serial
+    given = [source.serial for node in inside for source, _ in node.inputs if source not in inside]
+    first = max((serial for serial in given if serial < last), default=last - 1)
+    _number(parts.made, first, last)
+    replaced = dict(joined)
+    late: list[Node] = []
     for node in order:
-        if node in inside or node.is_variable:
+        inputs = tuple(replaced.get(entry, entry) for entry in node.inputs)
+        if node in inside or inputs == node.inputs:
             continue
-        inputs = tuple(map(current, node.inputs))
-        if inputs != node.inputs:
-            place = node.serial
-            if place <= last:
-                serial += step
-                place = serial
-            copy = Node(node.op, node.name, node.attrs, inputs, node.params, place)
-            replaced.update((Entry(node, i), Entry(copy, i)) for i in range(node.num_outputs))
-    return [current(entry) for entry in outputs]
+        copy = Node(node.op, node.name, node.attrs, inputs, node.params, node.serial)
+        if node.serial <= last:
+            late.append(copy)
+        replaced.update((Entry(node, i), Entry(copy, i)) for i in range(node.num_outputs))
+    _number(late, last, min((node.serial for node in order if node.serial > last), default=last + 1))
+    return [replaced.get(entry, entry) for entry in outputs]
+
+
+def _number(nodes: Sequence[Node], above: float, below: float) -> None:
+    """Give ``nodes`` places between two others."""
+    for i, node in enumerate(nodes, 1):
+        node.serial = above + (below - above) * i / (len(nodes) + 1)

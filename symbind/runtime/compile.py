@@ -20,6 +20,7 @@ from ..passes.simplify import simplify
 from ..passes.split_batch import split_batch
 from .arena import ArenaMemory
 from .bound import Bound, Places
+from .cache import cache_bytes
 from .engine import Engine, Value
 from .program import Program
 from .torch_engine import TorchImplementation
@@ -45,9 +46,9 @@ def compile_program(
     if rewrite:
         results = _rewritten(results, bound, engine, training or tuple(modes) == (True,))
     shapes, dtypes = bound.infer(results)
-    cache_bytes = engine.cache_bytes()
-    if rewrite and tuple(modes) == (False,) and not training and cache_bytes:
-        results = split_batch(results, shapes, partial(_plain_bytes, shapes, dtypes), cache_bytes)
+    cache = cache_bytes(device)
+    if rewrite and tuple(modes) == (False,) and not training and cache:
+        results = split_batch(results, shapes, partial(_plain_bytes, shapes, dtypes), cache)
         shapes, dtypes = bound.infer(results)
     if rewrite and training:
         leaner = _recomputing(results, bound, engine, shapes, dtypes)

@@ -98,9 +98,6 @@ class Engine(Protocol):
     def key(self) -> Hashable:
         """What a program built now depends on; a program is rebuilt when this changes (the number of threads)."""
 
-    def cache_bytes(self) -> int:
-        """What a kernel should read and write at most to find it near the processor; 0 if that is no concern."""
-
     def patterns(self, training: bool) -> Sequence[Pattern]:
         """What this engine has one kernel for where the graph has several nodes.
 

@@ -66,10 +66,6 @@ class TorchEngine:
         """torch's kernels follow the number of threads by themselves."""
         return None
 
-    def cache_bytes(self) -> int:
-        """Splitting a batch has not been seen to make torch's kernels faster."""
-        return 0
-
     def patterns(self, training: bool) -> Sequence[Pattern]:
         """An operator is a kernel here."""
         return ()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import symbind as mx
-from symbind.runtime.onednn.graph_engine import OneDnnEngine
+from symbind.runtime import compile as module
 
 from . import archive
 from .compare import assert_same
@@ -56,7 +56,7 @@ def test_training_step(network: Network, record: dict[str, Any]) -> None:
 def test_inference(monkeypatch: pytest.MonkeyPatch, network: Network, record: dict[str, Any], in_parts: bool) -> None:
     """Bound for nothing else, with no monitor that would keep the engine from fusing, or from cutting the batch."""
     if in_parts:
-        monkeypatch.setattr(OneDnnEngine, "cache_bytes", lambda self: 64)
+        monkeypatch.setattr(module, "cache_bytes", lambda device: 64)
     symbol = build_network(mx, network)
     executor = symbol.simple_bind(mx.cpu(), grad_req="null", **network.shapes)
     for name, array in executor.arg_dict.items():

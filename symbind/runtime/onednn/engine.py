@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from .library import Library, load
 
-__all__ = [
-    "Engine",
-    "channel_block",
-    "cpu_engine",
-    "last_level_cache_bytes",
-    "supports_bfloat16",
-    "thread_count",
-]
+__all__ = ["Engine", "channel_block", "cpu_engine", "supports_bfloat16", "thread_count"]
 
 _KIND_CPU = 1
 _STREAM_IN_ORDER = 1
@@ -59,18 +51,6 @@ def thread_count() -> int:
     asked there. A thread must therefore ask before it runs primitives that another one has created.
     """
     return torch.get_num_threads()
-
-
-@functools.cache
-def last_level_cache_bytes() -> int:
-    """The size of the largest cache of this CPU; 0 if the system does not say."""
-    sizes = [0]
-    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        try:
-            sizes.append(int(path.read_text().strip().removesuffix("K")) * 1024)
-        except (OSError, ValueError):
-            continue
-    return max(sizes)
 
 
 def channel_block() -> int:

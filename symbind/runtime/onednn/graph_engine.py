@@ -14,7 +14,7 @@ from ...passes.fuse import Pattern
 from ..engine import Implementation, Layout, Value
 from . import fused, operators  # noqa: F401  # importing them enters them into BUILDERS
 from .declarations import Arg
-from .engine import last_level_cache_bytes, supports_bfloat16, thread_count
+from .engine import supports_bfloat16, thread_count
 from .implementation import BUILDERS, PrimitiveImplementation, Request, View
 from .library import Unsupported
 from .memory import MAX_DIMENSIONS, MemoryDesc
@@ -34,9 +34,6 @@ class OneDnnEngine:
     def key(self) -> Hashable:
         """Primitives are made for a number of threads."""
         return thread_count()
-
-    def cache_bytes(self) -> int:
-        return last_level_cache_bytes() // 2
 
     def patterns(self, training: bool) -> Sequence[Pattern]:
         return fused.patterns(training)
