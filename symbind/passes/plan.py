@@ -212,8 +212,8 @@ class _Planner:
         limit = MORE_FOR_JOINTS * live.max(initial=0)
         for joint in joints:
             change = np.zeros_like(live)
-            groups = {spots[entry].group for entry in joint.offsets} - gone
-            for group in groups:
+            groups = {spots[entry].group for entry in joint.offsets}
+            for group in groups - gone:
                 if group.kept is None:
                     change[group.first : group.last + 1] -= group.size
             change[min(g.first for g in groups) : max(g.last for g in groups) + 1] += joint.size

@@ -30,6 +30,8 @@ def split_batch(
 ) -> list[Entry]:
     """``outputs`` of an equivalent graph whose nodes each touch ``cache_bytes`` at a time, as far as that can be."""
     order = execution_order(outputs)
+    if not any(sum(map(num_bytes, _touched(node))) > cache_bytes for node in order if not node.is_variable):
+        return list(outputs)
     samples, able = _find_samples(order, shapes, num_bytes)
     bytes_of_one = {node: sum(map(num_bytes, _touched(node))) / samples for node in able}
     large = [node for node in able if bytes_of_one[node] * samples > cache_bytes]
