@@ -1,8 +1,8 @@
-"""Joining, cutting and summing images along their channels, by torch, in the layouts that oneDNN gives them.
+"""Joining, cutting and summing images along their channels, or joining batches, in the layouts that oneDNN gives them.
 
 An image in one of those layouts is an array of torch's as well: in blocks of 16 channels it is (N, C/16, places, 16),
-channels last it is (N · places, C). Along the channel axis torch does there what it does on plain images, so nothing
-needs to be converted.
+channels last it is (N · places, C). Along the channel axis torch does there what it does on plain images, and samples
+lie one behind another in both, so nothing needs to be converted.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def layout_kind(value: Value) -> str | None:
 # ---- joining and cutting ------------------------------------------------------------------------
 
 
-class _AlongChannels:
-    """An operator that treats everything but the channels alike: its torch kernel, on arrays with these as axis 1."""
+class _OnImages:
+    """An operator that torch does on images in one of the two layouts, all its inputs and outputs in the same."""
 
     name = "torch on blocks"
     workspace = 0
@@ -48,14 +48,21 @@ class _AlongChannels:
     is_reference = False
 
     def __init__(self, request: Request, kind: str) -> None:
-        self._node = request.node
-        self._blocked = kind == "blocked"
-        self._block = channel_block()
-        describe = MemoryDesc.channel_blocks if self._blocked else MemoryDesc.channels_last
+        describe = MemoryDesc.channel_blocks if kind == "blocked" else MemoryDesc.channels_last
         self.input_layouts, self.output_layouts = (
             [View(value).layout(describe(value.shape, value.dtype)) for value in values]
             for values in (request.inputs, request.outputs)
         )
+
+
+class _AlongChannels(_OnImages):
+    """An operator that treats everything but the channels alike: its torch kernel, on arrays with these as axis 1."""
+
+    def __init__(self, request: Request, kind: str) -> None:
+        super().__init__(request, kind)
+        self._node = request.node
+        self._blocked = kind == "blocked"
+        self._block = channel_block()
         self._input_channels = [value.shape[1] for value in request.inputs]
         self._output_channels = [value.shape[1] for value in request.outputs]
         self._samples = request.inputs[0].shape[0]
@@ -89,21 +96,8 @@ def _along_channels(request: Request, axis: int) -> Implementation | None:
     return _AlongChannels(request, kind) if kind == "last" or whole_blocks else None
 
 
-class _BehindOneAnother:
+class _BehindOneAnother(_OnImages):
     """Images joined to more images, which lie as they do: bytes behind bytes, and some may be in place already."""
-
-    name = "torch on blocks"
-    workspace = 0
-    flops = 0
-    inplace = ()
-    is_reference = False
-
-    def __init__(self, request: Request, kind: str) -> None:
-        describe = MemoryDesc.channel_blocks if kind == "blocked" else MemoryDesc.channels_last
-        self.input_layouts, self.output_layouts = (
-            [View(value).layout(describe(value.shape, value.dtype)) for value in values]
-            for values in (request.inputs, request.outputs)
-        )
 
     def kernel(
         self,
