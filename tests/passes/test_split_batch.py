@@ -1,7 +1,11 @@
 """Splitting the batch: the same numbers from smaller arrays, for networks with branches, odd batches and many heads."""
 
+import random
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import symbind as mx
 from symbind.graph.node import execution_order
@@ -77,6 +81,56 @@ def test_a_monitor_sees_the_whole_batch(monkeypatch):
     ex.set_monitor_callback(lambda name, array: seen.update({name.decode(): array.shape}))
     ex.forward()
     assert seen["stem_output"] == (4, 16, 16, 16)
+
+
+def random_network(rng):
+    """Layers on some of the last values, which are images of (channels, size); some mix the samples."""
+    values = [(mx.sym.var("data"), 3, 16)]
+    kinds = ["conv", "conv", "grouped", "pool", "norm", "act", "add", "cat", "up", "mix", "squeeze", "cut"]
+
+    def one(op, x, **params):
+        return getattr(mx.sym, op)(x, **params)[0]
+
+    for _ in range(rng.randint(2, 14)):
+        x, channels, size = rng.choice(values[-4:])
+        kind = rng.choice(kinds)
+        if kind == "conv":
+            channels, stride = rng.choice([4, 16, 20]), rng.choice([1, 1, 2])
+            x, size = convolution(x, channels, None, stride), -(-size // stride)
+        elif kind == "grouped":
+            x = mx.sym.Convolution(x, num_filter=channels, num_group=channels, kernel=(3, 3), pad=(1, 1))
+        elif kind == "pool" and size % 2 == 0:
+            x, size = one("Pooling", x, kernel=(2, 2), stride=(2, 2), pool_type=rng.choice(["max", "avg"])), size // 2
+        elif kind == "norm":
+            x = one("BatchNorm", x)
+        elif kind == "act":
+            x = mx.sym.LeakyReLU(x, act_type=rng.choice(["leaky", "prelu"]))
+        elif kind in ("add", "cat"):
+            y, more, _ = rng.choice([v for v in values if v[2] == size and (kind == "cat" or v[1] == channels)])
+            x, channels = (x + y, channels) if kind == "add" else (mx.sym.Concat(x, y, dim=1), channels + more)
+        elif kind == "up" and size <= 16:
+            x, size = mx.sym.UpSampling(x, scale=2, sample_type="nearest", num_args=1), 2 * size
+        elif kind == "mix":
+            x = mx.sym.broadcast_sub(x, mx.sym.mean(x, axis=0, keepdims=True))
+        elif kind == "squeeze":
+            x = mx.sym.broadcast_mul(x, one("Pooling", x, global_pool=True, kernel=(1, 1), pool_type="avg"))
+        elif kind == "cut" and channels % 2 == 0:
+            x, channels = mx.sym.SliceChannel(x, num_outputs=2, axis=1)[rng.randint(0, 1)], channels // 2
+        values.append((x, channels, size))
+    heads = [x for x, _, _ in rng.sample(values[1:], rng.randint(1, min(3, len(values) - 1)))]
+    return mx.sym.Group([*heads, mx.sym.FullyConnected(values[-1][0], num_hidden=5)])
+
+
+@given(st.integers(0, 10**6), st.integers(2, 7), st.sampled_from([1, 8, 32, 64, 128]))
+@settings(max_examples=60, deadline=None)
+def test_random_networks_give_the_same_results(seed, batch, kibibytes):
+    symbol = random_network(random.Random(seed))
+    for engine in ("torch", "onednn"):
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            _, expected = run(symbol, engine, 0, monkeypatch, batch)
+            _, found = run(symbol, engine, kibibytes * KIB, monkeypatch, batch)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max())
 
 
 def split(symbol, cache_bytes, **shapes):
