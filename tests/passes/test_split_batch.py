@@ -111,7 +111,7 @@ def random_network(rng):
         elif kind == "up" and size <= 16:
             x, size = mx.sym.UpSampling(x, scale=2, sample_type="nearest", num_args=1), 2 * size
         elif kind == "mix":
-            x = mx.sym.broadcast_sub(x, mx.sym.mean(x, axis=0, keepdims=True))
+            x = mx.sym.broadcast_add(x, mx.sym.mean(x, axis=0, keepdims=True))
         elif kind == "squeeze":
             x = mx.sym.broadcast_mul(x, one("Pooling", x, global_pool=True, kernel=(1, 1), pool_type="avg"))
         elif kind == "cut" and channels % 2 == 0:
@@ -130,7 +130,7 @@ def test_random_networks_give_the_same_results(seed, batch, kibibytes):
             _, expected = run(symbol, engine, 0, monkeypatch, batch)
             _, found = run(symbol, engine, kibibytes * KIB, monkeypatch, batch)
         for a, b in zip(found, expected, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * np.abs(b).max())
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max())
 
 
 def split(symbol, cache_bytes, **shapes):
