@@ -14,6 +14,7 @@ import torch
 from ..base import MXNetError
 from ..graph.node import Entry
 from ..graph.symbol import Symbol, apply
+from .kernels import sequence
 from .operator import Kernel, Operator, Sample, register
 from .parameter import Bool, Param
 from .shapes import merge
@@ -83,7 +84,7 @@ class LSTMCell(CellStep):
         if not p.exposure:
             node = apply(self.name, *x).entries[0].node
             y = [Symbol([Entry(node, i)]) for i in range(node.num_outputs)]
-        return list(apply("_backward_lstm_cell", dy[0], dy[1], y[2], y[3], y[0], x[1]))[:2]
+        return list(apply("_backward_lstm_cell", dy[0], dy[1], y[2], y[3], y[0], x[1]))
 
     def kernel(self, p, inputs, outputs, env):
         gates = inputs[0]
@@ -108,24 +109,15 @@ def step_forward(
     cell = inputs[1]
     hidden, new, activated, *exposures = outputs
     i, f, g, o = activated.chunk(4, 1)
-
-    def run() -> None:
-        activate()
-        torch.mul(f, cell, out=new)
-        torch.addcmul(new, i, hidden, out=new)
-        squash()
-        hidden.mul_(o)
-
-    def run_for_gradient() -> None:
-        activate()
-        g.copy_(hidden)
-        torch.mul(f, cell, out=new)
-        torch.addcmul(new, i, hidden, out=new)
-        squash()
-        aten.tanh_backward.grad_input(o, hidden, grad_input=exposures[0])
-        hidden.mul_(o)
-
-    return run_for_gradient if exposures else run
+    return sequence([
+        activate,
+        *(partial(g.copy_, hidden) for _ in exposures),
+        partial(torch.mul, f, cell, out=new),
+        partial(torch.addcmul, new, i, hidden, out=new),
+        squash,
+        *(partial(aten.tanh_backward.grad_input, o, hidden, grad_input=exposure) for exposure in exposures),
+        partial(hidden.mul_, o),
+    ])  # fmt: skip
 
 
 @register

@@ -150,13 +150,16 @@ class _Planner:
 
     def plan(self) -> Plan:
         spots = self._place(())
-        joints = self._worthwhile(self._joints(), spots)
+        buffers = self._buffers(spots)
+        bound = live_bytes_bound(buffers)
+        joints = self._worthwhile(self._joints(), spots, buffers)
         if joints:
             joined = self._place(joints)
-            if live_bytes_bound(self._buffers(joined)) <= MORE_FOR_JOINTS * live_bytes_bound(self._buffers(spots)):
-                spots = joined
+            joined_buffers = self._buffers(joined)
+            joined_bound = live_bytes_bound(joined_buffers)
+            if joined_bound <= MORE_FOR_JOINTS * bound:
+                spots, buffers, bound = joined, joined_buffers, joined_bound
         in_arena = _groups_in_arena(spots)
-        buffers = self._buffers(spots)
         allocation = allocate(buffers)
         offset_of = dict(zip(map(id, in_arena), allocation.offsets))
         workspaces = dict(zip(self.scratch, allocation.offsets[len(in_arena) :]))
@@ -167,7 +170,6 @@ class _Planner:
         unshared = sum(self.num_bytes(Entry(node, i)) for node in self.nodes for i in range(node.num_outputs))
         forward, backward = self._with_copies(self.copies)
         unshared += sum(lifetime.size for lifetime in self.scratch.values())
-        bound = live_bytes_bound(buffers)
         return Plan(forward, backward, places, allocation.total, bound, unshared, workspaces, buffers)
 
     def _buffers(self, spots: Mapping[Entry, _Spot]) -> list[Lifetime]:
@@ -202,10 +204,12 @@ class _Planner:
 
         return find_joints(self.nodes, self.joins, self._alias_root, self.num_bytes, movable, overwritten)
 
-    def _worthwhile(self, joints: Sequence[Joint], spots: Mapping[Entry, _Spot]) -> list[Joint]:
+    def _worthwhile(
+        self, joints: Sequence[Joint], spots: Mapping[Entry, _Spot], buffers: Sequence[Lifetime]
+    ) -> list[Joint]:
         """Those of ``joints`` that leave the most bytes that are live at once about as few as they are in ``spots``."""
         live = np.zeros(len(self.nodes), dtype=np.int64)
-        for first, last, size in self._buffers(spots) if joints else ():
+        for first, last, size in buffers if joints else ():
             live[first : last + 1] += size
         chosen: list[Joint] = []
         gone: set[_Group] = set()

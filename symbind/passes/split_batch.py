@@ -30,18 +30,19 @@ def split_batch(
 ) -> list[Entry]:
     """``outputs`` of an equivalent graph whose nodes each touch ``cache_bytes`` at a time, as far as that can be."""
     order = execution_order(outputs)
-    if not any(sum(map(num_bytes, _touched(node))) > cache_bytes for node in order if not node.is_variable):
+    touched = {node: sum(map(num_bytes, _touched(node))) for node in order if not node.is_variable}
+    if max(touched.values(), default=0) <= cache_bytes:
         return list(outputs)
-    samples, able = _find_samples(order, shapes, num_bytes)
-    bytes_of_one = {node: sum(map(num_bytes, _touched(node))) / samples for node in able}
-    large = [node for node in able if bytes_of_one[node] * samples > cache_bytes]
+    samples, able = _find_samples(order, shapes, touched)
+    bytes_of_one = {node: touched[node] / samples for node in able}
+    large = [node for node in able if touched[node] > cache_bytes]
     inside = _leading_to(large, able)
     parts = _Parts([node for node in able if node in inside], bytes_of_one, cache_bytes)
     # What other nodes and the caller read is joined in the end.
     wanted = [entry for node in order if node not in inside for entry in node.inputs if entry.node in inside]
     joined = parts.rows(dict.fromkeys([*wanted, *(entry for entry in outputs if entry.node in inside)]), samples)
     read_again = sum((count - 1) * _parameters(node, num_bytes) for node, count in parts.copies.items())
-    if read_again >= MOST_PARAMETERS * sum(bytes_of_one[node] * samples for node in large):
+    if read_again >= MOST_PARAMETERS * sum(touched[node] for node in large):
         return list(outputs)
     return _with_joined(order, outputs, parts, joined)
 
@@ -59,12 +60,13 @@ def _touched(node: Node) -> set[Entry]:
     return {Entry(node), *_with_samples(node)}
 
 
-def _find_samples(
-    order: Sequence[Node], shapes: Shapes, num_bytes: Callable[[Entry], int]
-) -> tuple[int, dict[Node, None]]:
-    """How many samples there are, and all nodes that work on those of variables and wait for nobody who mixes them."""
+def _find_samples(order: Sequence[Node], shapes: Shapes, touched: Mapping[Node, int]) -> tuple[int, dict[Node, None]]:
+    """How many samples there are, and all nodes that work on those of variables and wait for nobody who mixes them.
+
+    Where nodes disagree on the number, the one that has ``touched`` the most bytes is right.
+    """
     counts = {node: count for node in order if (count := _count_samples(node, shapes)) > 1}
-    largest = max(counts, key=lambda node: sum(map(num_bytes, _touched(node))), default=None)
+    largest = max(counts, key=touched.__getitem__, default=None)
     samples = 0 if largest is None else counts[largest]
     able: dict[Node, None] = {}
     behind: set[Node] = set()

@@ -86,8 +86,8 @@ class Implementation(Protocol):
         outputs: Sequence[torch.Tensor],
         workspace: torch.Tensor | None,
         env: Environment,
-    ) -> Callable[[], Any] | None:
-        """A call without arguments that runs the node on these arrays; None if there is nothing to do."""
+    ) -> Callable[[], Any]:
+        """A call without arguments that runs the node on these arrays; ``nothing`` if all is in its place."""
 
 
 class Engine(Protocol):

@@ -14,7 +14,7 @@ from ..generators import generator
 from ..graph.node import Entry, Node
 from ..ndarray.laid_out import LaidOut
 from ..ndarray.memory import write_count
-from ..ops.kernels import sequence
+from ..ops.kernels import nothing, sequence
 from ..ops.operator import Environment, Kernel
 from ..ops.shapes import product
 from ..passes.layout import Arranged
@@ -251,4 +251,4 @@ class Program:
         except (NotImplementedError, RuntimeError) as error:
             shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
             raise MXNetError(f"No kernel for node {step.name} ({step.op.name}) on inputs {shapes}: {error}") from error
-        return None if call is None else Instruction(call, step, implementation)
+        return None if call is nothing else Instruction(call, step, implementation)

@@ -36,13 +36,12 @@ class TorchImplementation:
         outputs: Sequence[torch.Tensor],
         workspace: torch.Tensor | None,
         env: Environment,
-    ) -> Callable[[], Any] | None:
+    ) -> Callable[[], Any]:
         op, params = self._node.op, self._node.params
         aliases = {o: i for i, o in op.alias_pairs(params)}
         if all(o in aliases and inputs[aliases[o]].data_ptr() == y.data_ptr() for o, y in enumerate(outputs)):
-            return None
-        call = op.kernel(params, inputs, outputs, env)
-        return None if call is nothing else call
+            return nothing
+        return op.kernel(params, inputs, outputs, env)
 
     @staticmethod
     def keeps_zero(node: Node, dtype: torch.dtype) -> bool:

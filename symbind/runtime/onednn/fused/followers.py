@@ -291,7 +291,6 @@ class _OneByOne:
     ) -> Callable[[], None]:
         p, count = self._node.params, self._node.op.split(self._node.params)
         first = self._first.kernel(inputs[:count], outputs, workspace, env)
-        assert first is not None
         return sequence([first, *_in_turn(p.followers, inputs[count:], outputs[0], env)])
 
 

@@ -13,7 +13,6 @@ from functools import partial
 import torch
 
 from ....ops.joining import join_kernel
-from ....ops.kernels import nothing
 from ....ops.operator import Environment, Kernel
 from ....ops.reduce import reduced_axes
 from ....ops.shapes import product
@@ -105,9 +104,8 @@ class _BehindOneAnother(_OnImages):
         outputs: Sequence[torch.Tensor],
         workspace: torch.Tensor | None,
         env: Environment,
-    ) -> Kernel | None:
-        call = join_kernel(inputs, outputs[0], 0)
-        return None if call is nothing else call
+    ) -> Kernel:
+        return join_kernel(inputs, outputs[0], 0)
 
 
 @implements("Concat", "_backward_Concat")

@@ -86,7 +86,7 @@ def fully_connected_data_gradient(request: Request) -> Implementation | None:
     slopes, result = _matrix(head, len(head.shape) - 1), _rows(request, data)
     if not weight.reused:
         return _product(request, _Factor(0, slopes), _Factor(1, _matrix(weight, 1)), result)
-    view = View(weight, (0, 1))
+    view = View(weight)
     packed = choose([lambda: matmul(slopes, view.any, result, post_ops=request.post_ops(result))])
     return PrimitiveImplementation(packed, [Arg.SRC, (Arg.WEIGHTS, view), None], [Arg.DST])
 
