@@ -194,6 +194,8 @@ class FeedForward:
         logger: Any,
     ) -> None:
         """What is left of an epoch of which ``nbatch`` batches are done."""
+        if nbatch and self.epoch_size is not None and nbatch >= self.epoch_size:
+            return  # the training ended between the last batch and what follows an epoch
         while True:
             for batch in session.batches():
                 if monitor is not None:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import random
+import shutil
 import subprocess
 import sys
 import warnings
@@ -17,6 +18,7 @@ import pytest
 import torch
 
 import symbind as mx
+from symbind.resume import file
 
 from .trainings import BATCH, EPOCHS, TRAININGS, begin, network, samples, shuffled
 
@@ -63,6 +65,26 @@ def test_a_training_that_crashes_again_and_again_ends_as_if_it_had_not(name: str
         except Crash:
             pass
     assert equal(result, expected)
+
+
+@pytest.mark.parametrize("name", ["momentum", "feed_forward"])
+def test_every_snapshot_of_a_training_leads_to_the_same_end(
+    monkeypatch: pytest.MonkeyPatch, name: str, tmp_path: Path
+) -> None:
+    """That after the last batch of an epoch, and before what follows an epoch, too."""
+    copies: list[Path] = []
+    write = file.write
+
+    def write_and_copy(path: Any, tree: dict[str, Any]) -> None:
+        write(path, tree)
+        copies.append(Path(shutil.copy(path, tmp_path / f"{len(copies)}.resume")))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file, "write", write_and_copy)
+        expected = run(name, resume=mx.resume.Snapshot(tmp_path / "run.resume", 1))
+    assert len(copies) >= 6 * EPOCHS
+    for copy in copies:
+        assert equal(run(name, resume=mx.resume.Snapshot(copy, 1)), expected), copy.name
 
 
 def test_the_crashes_of_that_test_would_matter(tmp_path: Path) -> None:
